@@ -1,0 +1,1 @@
+"""MidiGPT: infilling of MIDI with a GPT over REMI tokens."""

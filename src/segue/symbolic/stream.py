@@ -78,9 +78,7 @@ def render(vocabulary: Vocabulary, grid: Grid, marks: Sequence[Mark] = ()) -> St
     return Stream(ids, times)
 
 
-def _events(
-    vocabulary: Vocabulary, grid: Grid, marks: Sequence[Mark]
-) -> tuple[Ids, Ids, Ids, Ids]:
+def _events(vocabulary: Vocabulary, grid: Grid, marks: Sequence[Mark]) -> tuple[Ids, Ids, Ids, Ids]:
     """Return bar, position, kind and token count of tempos, marks and notes, in this order."""
     note_size = 4 if vocabulary.has_velocities else 3
     mark_positions = [_NO_POSITION if m.position is None else m.position for m in marks]

@@ -189,7 +189,9 @@ class Vocabulary:
 
     @cached_property
     def _starts(self) -> dict[TokenType, int]:
-        return {kind: int(np.argmax(self.types == kind)) for kind in TokenType if kind in self.types}
+        return {
+            kind: int(np.argmax(self.types == kind)) for kind in TokenType if kind in self.types
+        }
 
     @cached_property
     def counts(self) -> dict[TokenType, int]:

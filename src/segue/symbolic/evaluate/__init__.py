@@ -1,0 +1,1 @@
+"""How good the infilling is, against honest baselines."""

@@ -1,0 +1,1 @@
+"""The GPT, how it is trained and how it is exported."""
