@@ -1,0 +1,1 @@
+"""What every part needs and no model knows: settings, seeds, files, statistics."""

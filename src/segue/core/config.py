@@ -43,9 +43,7 @@ Model = TypeVar("Model", bound=BaseModel)
 class _Loader(yaml.SafeLoader):
     """Safe YAML that reads ``1e-3`` as a number (YAML 1.2) and refuses a key given twice."""
 
-    def construct_mapping(
-        self, node: yaml.MappingNode, deep: bool = False
-    ) -> dict[Any, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Build a dictionary; a key that stands twice is an error instead of a silent choice."""
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for index, key in enumerate(keys):
@@ -74,7 +72,7 @@ def parse_yaml(text: str, *, origin: str) -> Any:
         SettingError: the text is not YAML, or gives a key twice.
     """
     try:
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with one more number
     except (yaml.YAMLError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise SettingError(f"{origin} cannot be read as YAML: {reason}.") from error
@@ -90,9 +88,7 @@ def read_mapping(path: Path | str) -> dict[str, Any]:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not a UTF-8 text"
-        raise SettingError(
-            f"The settings file {path} cannot be read: {reason}."
-        ) from error
+        raise SettingError(f"The settings file {path} cannot be read: {reason}.") from error
     value = parse_yaml(text, origin=f"The settings file {path}")
     if value is None:
         return {}
@@ -142,9 +138,7 @@ def load(
     except ValidationError as error:
         problems += [_describe(model, detail) for detail in error.errors()]
     if problems:
-        raise SettingError(
-            _message(problems, origin or f"the settings of {model.__name__}")
-        )
+        raise SettingError(_message(problems, origin or f"the settings of {model.__name__}"))
     return result
 
 
@@ -218,17 +212,11 @@ def _describe(model: type[BaseModel], detail: ErrorDetails) -> str:
     if detail["type"] == "extra_forbidden":
         known = _known_names(model, location[:-1])
         guess = nearest(str(location[-1]), known)
-        hint = (
-            f"did you mean {guess}?"
-            if guess
-            else f"known here: {', '.join(known) or 'nothing'}"
-        )
+        hint = f"did you mean {guess}?" if guess else f"known here: {', '.join(known) or 'nothing'}"
         return f"the setting {name} is unknown ({hint})"
     if detail["type"] == "missing":
         return f"the setting {name} is missing"
-    reason = (
-        detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    )
+    reason = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     given = repr(detail["input"])
     given = given if len(given) <= 80 else f"{given[:77]}..."
     return f"{name}: {reason[:1].lower()}{reason[1:].rstrip('.')}, given {given}"
@@ -238,13 +226,9 @@ def _known_names(model: type[BaseModel], location: Location) -> list[str]:
     """Names that are allowed at a place inside nested settings, in the order of the classes."""
     models = [model]
     for part in location:
-        fields = [
-            m.model_fields[str(part)] for m in models if str(part) in m.model_fields
-        ]
+        fields = [m.model_fields[str(part)] for m in models if str(part) in m.model_fields]
         if fields:
-            models = [
-                inner for field in fields for inner in _models_in(field.annotation)
-            ]
+            models = [inner for field in fields for inner in _models_in(field.annotation)]
         # Otherwise `part` is an index into a list or the tag of a union: same candidates.
     return list(dict.fromkeys(name for m in models for name in m.model_fields))
 
@@ -256,7 +240,5 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if typing.get_origin(annotation) in (Union, types.UnionType, typing.Annotated) or (
         typing.get_args(annotation)
     ):
-        return [
-            inner for part in typing.get_args(annotation) for inner in _models_in(part)
-        ]
+        return [inner for part in typing.get_args(annotation) for inner in _models_in(part)]
     return []

@@ -43,7 +43,7 @@ def _ignore(count: float = 1) -> None:
 
 
 @contextlib.contextmanager
-def silent(label: str, *, total: float | None = None) -> Iterator[Advance]:
+def silent(label: str, *, total: float | None = None) -> Iterator[Advance]:  # noqa: ARG001
     """Show nothing; the default of every function that takes a `Progress`."""
     yield _ignore
 

@@ -1,0 +1,1 @@
+"""Arrays in, figure out; the only user of matplotlib."""
