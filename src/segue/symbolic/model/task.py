@@ -1,0 +1,218 @@
+"""What MidiGPT learns: the loss, the optimiser, and what is measured on the way."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import lightning
+import torch
+from jaxtyping import Float, Int
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segue.core.config import StrictModel
+from segue.symbolic.model.gpt import GPT, GPTConfig
+
+HOLE_KIND, CONTEXT_KIND = 2, 1
+"""Values of ``kinds``: a token of the answer, a token of the prompt; 0 is padding."""
+
+
+class OptimSettings(StrictModel):
+    """AdamW (Loshchilov and Hutter, 2019) and its learning rate over the steps."""
+
+    learning_rate: float = Field(default=1e-3, gt=0, description="the largest value")
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = Field(default=0.1, ge=0, description="on linear weights only")
+    schedule: Literal["constant", "cosine", "trapezoid"] = "cosine"
+    warmup_steps: int = Field(default=200, ge=0, description="linear rise from near 0")
+    final_fraction: float = Field(
+        default=0.1, ge=0, le=1, description="last learning rate / largest; constant ignores it"
+    )
+    cooldown_share: float = Field(
+        default=0.2, gt=0, le=1, description="part of the steps in which a trapezoid falls"
+    )
+
+
+class TaskSettings(StrictModel):
+    """The objective."""
+
+    objective: Literal["infill", "next_token"] = "infill"
+    context_weight_start: float = Field(
+        default=1.0, ge=0, description="weight of a prompt token's loss at the first step"
+    )
+    context_weight_end: float = Field(
+        default=0.3, ge=0, description="the same at the last step; linear between"
+    )
+
+
+def learning_rate_factor(settings: OptimSettings, step: int, max_steps: int) -> float:
+    """Return the learning rate at a step as a fraction of the largest.
+
+    Args:
+        settings: shape of the schedule.
+        step: optimiser steps taken so far, from 0.
+        max_steps: steps of the whole run, where cosine and trapezoid end.
+    """
+    if step < settings.warmup_steps:
+        return (step + 1) / (settings.warmup_steps + 1)
+    if settings.schedule == "constant":
+        return 1.0
+    final = settings.final_fraction
+    if settings.schedule == "cosine":
+        done = (step - settings.warmup_steps) / max(1, max_steps - settings.warmup_steps)
+        return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    left = (max_steps - step) / max(1.0, settings.cooldown_share * max_steps)
+    return final + (1 - final) * max(0.0, min(1.0, left))
+
+
+def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Split the parameters into those that decay and those that do not.
+
+    minGPT's rule: only the weights of linear layers decay; embeddings, norms and biases do not. A
+    head that shares its weights with the embedding counts as an embedding.
+    """
+    embedded = {
+        id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
+    }
+    linear = {id(module.weight) for module in model.modules() if isinstance(module, nn.Linear)}
+    decaying = linear - embedded
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if id(p) in decaying], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if id(p) not in decaying], "weight_decay": 0.0},
+    ]
+
+
+class MidiGPTTask(lightning.LightningModule):
+    """Next-token training of a `GPT`, with its own weight for the hole and for the prompt.
+
+    Args:
+        model: the model, also what is exported in the end.
+        task: the objective.
+        optim: the optimiser.
+        max_steps: steps of the whole run, for the schedules.
+        notes_per_token: notes that each token of the vocabulary stands for (1 for a pitch; more for
+            some merged tokens), to give bits per note. Length ``vocab``.
+    """
+
+    notes_per_token: Tensor
+
+    def __init__(
+        self,
+        model: GPT,
+        task: TaskSettings,
+        optim: OptimSettings,
+        *,
+        max_steps: int,
+        notes_per_token: Sequence[int],
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.task = task
+        self.optim = optim
+        self.max_steps = max_steps
+        notes = torch.tensor(notes_per_token, dtype=torch.int64)
+        self.register_buffer("notes_per_token", notes, persistent=False)
+        self.validation_sums = torch.zeros(5, dtype=torch.float64)
+
+    @property
+    def config(self) -> GPTConfig:
+        """The architecture."""
+        return self.model.config
+
+    @property
+    def monitor(self) -> str:
+        """The validation metric that says which weights are best."""
+        return "val_hole_nats" if self.task.objective == "infill" else "val_context_nats"
+
+    def context_weight(self, step: int) -> float:
+        """Return the weight of a prompt token's loss at a step."""
+        start, end = self.task.context_weight_start, self.task.context_weight_end
+        return start + (end - start) * min(1.0, step / self.max_steps)
+
+    def nats(self, batch: dict[str, Tensor]) -> Float[Tensor, "batch targets"]:
+        """Return the negative log-likelihood of every token but the first."""
+        ids, times = batch["ids"], batch["times"]
+        logits = self.model(ids[:, :-1], times[:, :-1])
+        flat = functional.cross_entropy(
+            logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
+        )
+        return flat.view(ids.shape[0], -1)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
+        """Return the loss of a batch and what was measured."""
+        kinds = batch["kinds"][:, 1:]
+        hole, context = kinds == HOLE_KIND, kinds == CONTEXT_KIND
+        counts = self._over_processes(torch.stack([hole.sum(), context.sum()]).double())
+        weight = self.context_weight(self.global_step)
+        normaliser = float(counts[0] + weight * counts[1])
+        nats = self.nats(batch)
+        hole_sum, context_sum = (nats * hole).sum(), (nats * context).sum()
+        # Gradients are averaged over processes, so each scales its share of the global sum up.
+        share = (hole_sum + weight * context_sum) * (self.trainer.world_size / normaliser)
+        sums = self._over_processes(torch.stack([hole_sum, context_sum]).detach().double())
+        loss = (sums[0] + weight * sums[1]) / normaliser
+        one = torch.ones(())
+        return {
+            "loss": share,
+            "tokens": int(counts.sum()),
+            "metrics": {
+                "loss": (loss, one),
+                "hole_nats": (sums[0], counts[0]),
+                "context_nats": (sums[1], counts[1]),
+            },
+        }
+
+    def on_validation_epoch_start(self) -> None:
+        """Start counting."""
+        self.validation_sums = torch.zeros(5, dtype=torch.float64, device=self.device)
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Add a batch to the sums: nats and tokens of the hole and the context, notes."""
+        kinds = batch["kinds"][:, 1:]
+        scored = HOLE_KIND if self.task.objective == "infill" else CONTEXT_KIND
+        nats = self.nats(batch)
+        notes = self.notes_per_token[batch["ids"][:, 1:]]
+        sums = [(nats * (kinds == HOLE_KIND)).sum(), (kinds == HOLE_KIND).sum()]
+        sums += [(nats * (kinds == CONTEXT_KIND)).sum(), (kinds == CONTEXT_KIND).sum()]
+        sums += [(notes * (kinds == scored)).sum()]
+        self.validation_sums += torch.stack([value.double() for value in sums])
+
+    def on_validation_epoch_end(self) -> None:
+        """Log nats per token of the hole and the context, and bits per note of what counts."""
+        hole, holes, context, contexts, notes = self._over_processes(self.validation_sums).tolist()
+        scored = hole if self.task.objective == "infill" else context
+        if holes:
+            self.log("val_hole_nats", hole / holes)
+        if contexts:
+            self.log("val_context_nats", context / contexts)
+        if notes:
+            self.log("val_bits_per_note", scored / math.log(2) / notes)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return AdamW with two decay groups, and the schedule, stepped once a step."""
+        groups = decay_groups(self.model, self.optim.weight_decay)
+        fused = self.device.type == "cuda"
+        optimizer = torch.optim.AdamW(
+            groups, lr=self.optim.learning_rate, betas=self.optim.betas, fused=fused
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate_factor(self.optim, step, self.max_steps)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put the architecture beside the weights."""
+        checkpoint["model_config"] = self.config.model_dump()
+
+    def _over_processes(self, values: Tensor) -> Tensor:
+        """Return the sum over all processes."""
+        if self.trainer.world_size == 1:
+            return values
+        total: Tensor = self.trainer.strategy.reduce(values, reduce_op="sum")
+        return total

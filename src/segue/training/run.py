@@ -1,0 +1,186 @@
+"""The folder of a run: what was asked for, what happened, and where to go on.
+
+::
+
+    recipe.yaml          every setting, resolved; a run goes on only with the same ones
+    run.json             versions and hardware, one entry for every start
+    metrics.csv          see `segue.training.callbacks.Metrics`
+    loss.png             the same as a picture
+    checkpoints/last.ckpt, best.ckpt
+"""
+
+import datetime
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import nn
+
+from segue.core.config import StrictModel, dump_yaml, read_mapping
+from segue.core.files import write_text
+from segue.core.progress import Progress, silent
+from segue.errors import SettingError
+from segue.training.callbacks import (
+    Checkpoints,
+    Metrics,
+    NanGuard,
+    Report,
+    StepProgress,
+    StepSeeds,
+    TimeLimit,
+    WeightAverage,
+)
+from segue.training.data import StepData
+from segue.training.trainer import TrainerSettings, make_trainer, quiet_engine
+
+_FREE = {
+    "accelerator", "devices", "nodes", "strategy", "threads", "workers", "save_every", "max_minutes",
+}  # fmt: skip
+"""Trainer settings that may differ when a run goes on: they change where, not what."""
+
+_PACKAGES = ("segue", "torch", "lightning", "numpy")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside the folder of a run."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The settings of the run."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """The table of losses."""
+        return self.path / "metrics.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def last(self) -> Path:
+        """Checkpoint to resume from."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """Weights of the best validation."""
+        return self.checkpoints / "best.ckpt"
+
+    def begin(self, settings: StrictModel, *, resume: bool) -> None:
+        """Write the settings, or check that they are those of the run that is going on.
+
+        Raises:
+            SettingError: the folder holds a run with other settings, or one that must not go on.
+        """
+        if self.last.exists() and not resume:
+            raise SettingError(
+                f"{self.path} holds a run already. Name another folder, or go on with that run."
+            )
+        if self.last.exists():
+            self._check_same(settings)
+        write_text(self.recipe, dump_yaml(settings))
+        self._note_start()
+
+    def _check_same(self, settings: StrictModel) -> None:
+        """Compare with the stored settings, those apart that only say where to compute."""
+        before = _flat(read_mapping(self.recipe))
+        now = _flat(settings.model_dump(mode="json"))
+        changed = [
+            f"{name}: {before.get(name)!r} before, {now.get(name)!r} now"
+            for name in sorted(before.keys() | now.keys())
+            if before.get(name) != now.get(name) and name not in _free_names()
+        ]
+        if changed:
+            raise SettingError(
+                f"The run in {self.path} was started with other settings ({'; '.join(changed)}). "
+                "Go on with the same ones, or start a new run from its weights in another folder."
+            )
+
+    def _note_start(self) -> None:
+        """Add versions and hardware to ``run.json``."""
+        path = self.path / "run.json"
+        starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        starts.append(
+            {
+                "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "python": platform.python_version(),
+                "machine": f"{platform.system()} {platform.machine()}",
+                "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+                "threads": torch.get_num_threads(),
+                "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+            }
+        )
+        write_text(path, json.dumps(starts, indent=1) + "\n")
+
+
+def _free_names() -> set[str]:
+    return {f"trainer.{name}" for name in _FREE}
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as ``a.b.c`` → value."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + str(name)] = value
+    return flat
+
+
+def run_training(
+    task: lightning.LightningModule,
+    data: StepData,
+    settings: TrainerSettings,
+    folder: RunFolder,
+    *,
+    seed: int,
+    monitor: str,
+    sharded: Sequence[type[nn.Module]] = (),
+    report: Report | None = None,
+    progress: Progress = silent,
+) -> lightning.Trainer:
+    """Train until the last step, from the folder's last checkpoint on where there is one.
+
+    Args:
+        task: see `segue.training`.
+        data: training and validation batches.
+        settings: see `TrainerSettings`.
+        folder: where everything is written.
+        seed: seeds what is random inside the model; batches have their own.
+        monitor: validation metric that tells the best weights, lower is better.
+        sharded: module classes that FSDP splits.
+        report: called with every row of the table.
+        progress: told after every step.
+
+    Returns:
+        The trainer, its ``global_step`` at the end.
+    """
+    metrics = Metrics(folder.metrics, every=settings.row_every, report=report)
+    callbacks: list[Callback] = [StepSeeds(seed), NanGuard()]
+    if settings.ema_decay is not None:
+        callbacks.append(WeightAverage(settings.ema_decay))
+    callbacks.append(metrics)
+    if settings.max_minutes is not None:
+        callbacks.append(TimeLimit(metrics, settings.max_minutes))
+    callbacks.append(Checkpoints(folder.checkpoints, every=settings.save_every, monitor=monitor))
+    with quiet_engine(settings.threads), progress("training", total=settings.max_steps) as advance:
+        callbacks.append(StepProgress(advance))
+        trainer = make_trainer(settings, folder.path, callbacks, sharded=sharded)
+        last = folder.last if folder.last.exists() else None
+        with torch.random.fork_rng():
+            trainer.fit(task, datamodule=data, ckpt_path=last, weights_only=True)
+    return trainer
