@@ -280,8 +280,8 @@ def _draw_paper(axes: "Axes", rows: Sequence[_Rows], lanes: Sequence[Lane]) -> N
         stripes += [(row.base + i, row.base + i + 1) for i in index[dark & row.has_notes]]
         name = lanes[row.lane].name
         axes.text(
-            -0.062, (row.base + row.top) / 2, name if len(name) <= 19 else name[:18] + "…",
-            color=style.track_colour(row.lane, is_drum=is_drum), fontsize=9, fontweight="bold",
+            -0.062, (row.base + row.top) / 2, name if len(name) <= 18 else name[:17] + "…",
+            color=style.track_colour(row.lane, is_drum=is_drum), fontsize=9 if len(name) <= 14 else 8, fontweight="bold",
             ha="right", va="center", transform=axes.get_yaxis_transform(), clip_on=False,
         )  # fmt: skip
     papers = [(row.base, row.top) for row in rows]
