@@ -1,0 +1,120 @@
+"""`segue doctor`: what is installed, what is missing, and whether the parts that matter work."""
+
+import importlib.metadata
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import typer
+
+from segue import __version__
+from segue.cli.console import JsonOption, print_json, print_table
+from segue.errors import SegueError
+
+_REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:.*extra\s*==\s*['\"]([^'\"]+)['\"])?")
+
+FINE, MISSING, BROKEN = "ok", "missing", "broken"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what was looked at.
+        state: ``ok``, ``missing`` (an extra that was not asked for) or ``broken``.
+        detail: the version, the reason, or what to do.
+    """
+
+    name: str
+    state: str
+    detail: str
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what is installed, what is missing, and whether the model and the sound work."""
+    findings = examine()
+    healthy = all(finding.state != BROKEN for finding in findings)
+    if as_json:
+        print_json({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})
+    else:
+        print_table([(finding.name, finding.state, finding.detail) for finding in findings])
+        print("\nEverything that is needed works." if healthy else "\nSomething is broken.")
+    if not healthy:
+        raise typer.Exit(1)
+
+
+def examine() -> list[Finding]:
+    """Look at everything; a failure of one check never hides the others."""
+    findings = [
+        Finding("segue", FINE, __version__),
+        Finding("python", FINE, f"{platform.python_version()} ({sys.executable})"),
+        Finding("platform", FINE, platform.platform()),
+        Finding("cores", FINE, _cores()),
+        *_dependencies(),
+    ]
+    findings += _guarded("model", _models)
+    findings += _guarded("sound", lambda: [_sound()])
+    return findings
+
+
+def _cores() -> str:
+    """Say how many cores this process may use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{usable} of {os.cpu_count()} usable"
+
+
+def requirements() -> dict[str, str]:
+    """Map the name of every direct dependency to its extra; the empty text is the base install."""
+    found: dict[str, str] = {}
+    for line in importlib.metadata.requires("segue") or []:
+        match = _REQUIREMENT.match(line)
+        if match and match[1] != "segue":
+            found.setdefault(match[1], match[2] or "")
+    return found
+
+
+def _dependencies() -> list[Finding]:
+    """Look for every direct dependency; a missing extra is no fault."""
+    findings = []
+    for name, extra in sorted(requirements().items(), key=lambda item: (item[1], item[0])):
+        label = f"{name} [{extra}]" if extra else name
+        try:
+            findings.append(Finding(label, FINE, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            hint = f"pip install 'segue[{extra}]'" if extra else "pip install segue again"
+            findings.append(Finding(label, MISSING if extra else BROKEN, hint))
+    return findings
+
+
+def _models() -> list[Finding]:
+    """Verify every bundled model."""
+    from segue.runtime.bundle import list_bundles
+
+    bundles = list_bundles()
+    if not bundles:
+        return [Finding("model", BROKEN, "no model is inside this package")]
+    return [
+        Finding(f"model {bundle.name}", FINE, f"{len(bundle.verify())} files as the manifest says")
+        for bundle in bundles
+    ]
+
+
+def _sound() -> Finding:
+    """Look for the SoundFont that rendering uses unless another is named."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("pretty_midi")
+    found = spec is not None and spec.origin is not None
+    return Finding("sound", FINE if found else BROKEN, "the embedded SoundFont")
+
+
+def _guarded(name: str, check: Callable[[], list[Finding]]) -> list[Finding]:
+    """Run one check; what it raises becomes its finding."""
+    try:
+        return check()
+    except (SegueError, ImportError, OSError, RuntimeError, ValueError) as error:
+        return [Finding(name, BROKEN, " ".join(f"{type(error).__name__}: {error}".split()))]
