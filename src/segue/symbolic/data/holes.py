@@ -9,7 +9,7 @@ from pydantic import Field
 from segue.core.config import StrictModel
 from segue.symbolic.grid import Grid
 from segue.symbolic.prompt import Hole
-from segue.symbolic.vocabulary import Vocabulary
+from segue.symbolic.vocabulary import DRUM_PROGRAM, Vocabulary
 
 
 class HoleSettings(StrictModel):
@@ -17,6 +17,9 @@ class HoleSettings(StrictModel):
 
     all_tracks: float = Field(default=0.35, ge=0, le=1, description="every instrument")
     one_track: float = Field(default=0.45, ge=0, le=1, description="one; the rest: some")
+    half_track: float = Field(
+        default=0.3, ge=0, le=1, description="only the upper or lower notes of a single instrument"
+    )
     silent_track: float = Field(default=0.1, ge=0, le=1, description="may be silent there")
     beat_span: float = Field(default=0.2, ge=0, le=1, description="edges between bar lines")
     max_bars: int = Field(default=8, gt=0, description="longest hole of the usual kind")
@@ -27,11 +30,18 @@ class HoleSettings(StrictModel):
 
 
 class DrawnHole(NamedTuple):
-    """A hole and which sides of it the model may see."""
+    """A hole, which sides of it the model may see, and which pitches it takes (high excluded)."""
 
     hole: Hole
     past: bool
     future: bool
+    low_pitch: int = 0
+    high_pitch: int = 128
+
+    def takes(self, notes: NDArray[np.void]) -> NDArray[np.bool_]:
+        """Return which notes belong to the hole. Shape ``notes``."""
+        taken = self.hole.contains(notes) & np.isin(notes["program"], self.hole.programs)
+        return taken & (notes["pitch"] >= self.low_pitch) & (notes["pitch"] < self.high_pitch)
 
 
 def draw_hole(
@@ -59,13 +69,31 @@ def draw_hole(
     if rng.random() < settings.beat_span:
         first_position, last_position = _draw_span(rng, vocabulary, grid, anchor_bar, length)
     hole = Hole(anchor_bar, anchor_bar + length, programs, first_position, last_position)
+    low, high = _draw_half(rng, grid, hole, settings)
     kind = rng.random()
     if kind < settings.no_context:
         return DrawnHole(hole, past=False, future=False)
     kind -= settings.no_context
     future = kind >= settings.no_future
     past = not settings.no_future <= kind < settings.no_future + settings.no_past
-    return DrawnHole(hole, past=past, future=future)
+    return DrawnHole(hole, past=past, future=future, low_pitch=low, high_pitch=high)
+
+
+def _draw_half(
+    rng: np.random.Generator, grid: Grid, hole: Hole, settings: HoleSettings
+) -> tuple[int, int]:
+    """Return the pitches of a hole that leaves part of an instrument standing.
+
+    Two tracks of a file may share an instrument (the hands of a piano, two violins); they are one in
+    the tokens. Filling one of them beside the other is learnt from holes that take half of its notes.
+    """
+    if len(hole.programs) != 1 or hole.programs[0] == DRUM_PROGRAM:
+        return 0, 128
+    mine = hole.contains(grid.notes) & (grid.notes["program"] == hole.programs[0])
+    if rng.random() >= settings.half_track or len(np.unique(grid.notes["pitch"][mine])) < 2:
+        return 0, 128
+    split = int(np.ceil(np.median(grid.notes["pitch"][mine])))
+    return (split, 128) if rng.random() < 0.5 else (0, split)
 
 
 def _draw_length(rng: np.random.Generator, settings: HoleSettings) -> int:

@@ -196,8 +196,9 @@ class InfillBatches:
         settings, vocabulary = self.settings, self.vocabulary
         anchor = int(rng.integers(0, grid.num_bars))
         max_answer = int(length * settings.answer_share)
-        hole, past, future = draw_hole(rng, vocabulary, grid, anchor, settings.holes, max_answer)
-        inside = hole.contains(grid.notes) & np.isin(grid.notes["program"], hole.programs)
+        drawn = draw_hole(rng, vocabulary, grid, anchor, settings.holes, max_answer)
+        hole, past, future = drawn.hole, drawn.past, drawn.future
+        inside = drawn.takes(grid.notes)
         answer = answer_stream(vocabulary, grid, hole, inside)
         budget = length - len(answer.ids) - len(hole.programs) - 6
         visible = ~inside if past or future else np.zeros_like(inside)
