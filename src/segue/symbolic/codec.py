@@ -10,7 +10,7 @@ Here each step is one operation on arrays over all notes. The parity tests hold 
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,9 +53,12 @@ def encode_file(vocabulary: Vocabulary, path: Path | str) -> Ids:
 
 def _load(path: Path | str) -> ScoreTick:
     try:
-        return Score(str(path))
+        score = Score(str(path))
     except (RuntimeError, ValueError, OSError, OverflowError) as error:
         raise DataError(f"{path} cannot be read as a MIDI file: {error}.") from error
+    if not isinstance(score, ScoreTick):
+        raise DataError(f"{path} is not timed in ticks; only MIDI files can be read.")
+    return score
 
 
 def encode_score(vocabulary: Vocabulary, score: ScoreTick) -> Grid:
@@ -148,10 +151,10 @@ class _Meters:
             first_bars=np.concatenate([[0], np.cumsum(bars)]),
         )
 
-    def resample(self, ticks: NDArray[np.int32], least: int = 0) -> Ids:
+    def resample(self, ticks: Ids, least: int = 0) -> Ids:
         """Return file ticks as grid ticks, halves rounded up, at least `least` where they change."""
         if self.ratio is None:
-            return ticks.astype(np.int64)
+            return ticks
         return np.maximum(np.floor(ticks * self.ratio + 0.5), least).astype(np.int64)
 
     @property
@@ -236,8 +239,8 @@ class _Notes:
         shared: whether several tracks have this program.
     """
 
-    onsets: NDArray[np.int32]
-    durations: NDArray[np.int32]
+    onsets: Ids
+    durations: Ids
     pitches: Ids
     velocities: Ids
     programs: Ids
@@ -254,8 +257,8 @@ class _Notes:
         ranks = [order.index(program) for program in programs]
         shared = [programs.count(program) > 1 for program in programs]
 
-        def column(name: str) -> NDArray[np.int32]:
-            return np.concatenate([np.zeros(0, np.int32), *(c[name] for c in columns)])
+        def column(name: str) -> Ids:
+            return np.concatenate([np.zeros(0, np.int64), *(c[name] for c in columns)])
 
         notes = cls(
             onsets=column("time"),
@@ -342,7 +345,7 @@ def _duration_indices(
     return indices
 
 
-def _nearest(values: NDArray[np.generic], wanted: NDArray[np.generic]) -> Ids:
+def _nearest(values: NDArray[Any], wanted: NDArray[Any]) -> Ids:
     """Return the index of the value nearest to each wanted one, the higher of two as near."""
     high = np.searchsorted(values, wanted, side="left")
     low, capped = np.maximum(high - 1, 0), np.minimum(high, len(values) - 1)
@@ -388,7 +391,7 @@ def _tempo_changes(vocabulary: Vocabulary, score: ScoreTick, meters: _Meters) ->
     tempos = vocabulary.tempos
     default = int(np.argmin(np.abs(tempos - _DEFAULT_TEMPO)))
     columns = score.tempos.numpy()
-    times = meters.round(meters.resample(columns["time"]))
+    times = meters.round(meters.resample(columns["time"].astype(np.int64)))
     if not len(times):
         return np.zeros(1, np.int64), np.array([default])
     lengths = _MICROSECONDS_PER_MINUTE / tempos
