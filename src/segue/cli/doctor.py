@@ -16,6 +16,9 @@ from segue.errors import SegueError
 
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:.*extra\s*==\s*['\"]([^'\"]+)['\"])?")
 
+EXTRAS = ("", "train")
+"""What is looked for, the base install first."""
+
 FINE, MISSING, BROKEN = "ok", "missing", "broken"
 
 
@@ -68,24 +71,29 @@ def _cores() -> str:
 
 
 def requirements() -> dict[str, str]:
-    """Map the name of every direct dependency to its extra; the empty text is the base install."""
-    found: dict[str, str] = {}
-    for line in importlib.metadata.requires("segue") or []:
-        match = _REQUIREMENT.match(line)
-        if match and match[1] != "segue":
-            found.setdefault(match[1], match[2] or "")
-    return found
+    """Map the name of every direct dependency to its extra; the empty text is the base install.
+
+    What only development needs is left out; what two extras share goes to the first of them.
+    """
+    lines = importlib.metadata.requires("segue") or []
+    found = [match for line in lines if (match := _REQUIREMENT.match(line)) is not None]
+    result: dict[str, str] = {}
+    for extra in EXTRAS:
+        for match in found:
+            if (match[2] or "") == extra:
+                result.setdefault(match[1], extra)
+    return result
 
 
 def _dependencies() -> list[Finding]:
     """Look for every direct dependency; a missing extra is no fault."""
     findings = []
-    for name, extra in sorted(requirements().items(), key=lambda item: (item[1], item[0])):
+    for name, extra in requirements().items():
         label = f"{name} [{extra}]" if extra else name
         try:
             findings.append(Finding(label, FINE, importlib.metadata.version(name)))
         except importlib.metadata.PackageNotFoundError:
-            hint = f"pip install 'segue[{extra}]'" if extra else "pip install segue again"
+            hint = f"pip install 'segue[{extra}]'" if extra else "install segue again"
             findings.append(Finding(label, MISSING if extra else BROKEN, hint))
     return findings
 

@@ -83,7 +83,7 @@ def _wrapped(line: str) -> str:
 
 def _leave_closed_pipe() -> None:
     """Leave quietly; closing what is left of standard output must not fail again."""
-    sys.stdout = None  # type: ignore[assignment]
+    sys.stdout = None
     sys.exit(EXIT_BROKEN_PIPE)
 
 
