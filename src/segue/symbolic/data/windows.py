@@ -187,11 +187,19 @@ class InfillBatches:
         ]
         return pad_rows(rows, self.vocabulary.first(TokenType.PAD))
 
-    def example(self, rng: np.random.Generator, length: int) -> tuple[Stream, NDArray[np.int8]]:
-        """Draw one example of at most `length` tokens (before merging, if merges are in use)."""
-        grid = self._draw_grid(rng, length)
+    def example(
+        self, rng: np.random.Generator, length: int, *, piece: int | None = None
+    ) -> tuple[Stream, NDArray[np.int8]]:
+        """Draw one example of at most `length` tokens (before merging, if merges are in use).
+
+        Args:
+            rng: source of randomness.
+            length: longest example.
+            piece: number of the piece; without it one is drawn.
+        """
+        grid = self._draw_grid(rng, length, piece)
         while not len(grid.notes):
-            grid = self._draw_grid(rng, length)
+            grid = self._draw_grid(rng, length, piece)
         grid = self._vary(rng, grid)
         settings, vocabulary = self.settings, self.vocabulary
         anchor = int(rng.integers(0, grid.num_bars))
@@ -226,10 +234,11 @@ class InfillBatches:
             joined, kinds = join(*parts)
         return Stream(joined.ids[:length], joined.times[:length]), kinds[:length]
 
-    def _draw_grid(self, rng: np.random.Generator, length: int) -> Grid:
+    def _draw_grid(self, rng: np.random.Generator, length: int, piece: int | None) -> Grid:
         """Draw a stretch of a piece, about twice as long as an example needs."""
-        number = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
-        ids = self.prepared.piece(min(number, len(self._cumulative) - 1))
+        if piece is None:
+            piece = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
+        ids = self.prepared.piece(min(piece, len(self._cumulative) - 1))
         if self.prepared.tokenizer.merges is not None:
             ids = self.prepared.tokenizer.to_base(np.asarray(ids, np.int64))
         bars = np.flatnonzero(ids == self.vocabulary.first(TokenType.BAR))
