@@ -73,9 +73,7 @@ class Metrics(Callback):
     and what the task measures.
     """
 
-    def __init__(
-        self, table_path: Path, *, every: int, report: Report | None = None
-    ) -> None:
+    def __init__(self, table_path: Path, *, every: int, report: Report | None = None) -> None:
         self.table = MetricsTable(table_path)
         self.every = every
         self.report = report

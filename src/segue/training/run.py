@@ -24,7 +24,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from segue.core.config import StrictModel, dump_yaml, read_mapping
-from segue.core.files import write_text
+from segue.core.files import write_bytes, write_text
 from segue.core.progress import Progress, silent
 from segue.errors import SettingError
 from segue.training.callbacks import (
@@ -93,6 +93,10 @@ class RunFolder:
             self._check_same(settings)
         write_text(self.recipe, dump_yaml(settings))
         self._note_start()
+
+    def keep(self, file: Path) -> None:
+        """Copy a file that belongs to the weights, such as a tokenizer, into the folder."""
+        write_bytes(self.path / file.name, file.read_bytes())
 
     def _check_same(self, settings: StrictModel) -> None:
         """Compare with the stored settings, those apart that only say where to compute."""

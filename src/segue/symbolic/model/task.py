@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import lightning
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from pydantic import Field
 from torch import Tensor, nn
@@ -73,9 +73,7 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     minGPT's rule: only the weights of linear layers decay; embeddings, norms and biases do not. A
     head that shares its weights with the embedding counts as an embedding.
     """
-    embedded = {
-        id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
-    }
+    embedded = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     linear = {id(module.weight) for module in model.modules() if isinstance(module, nn.Linear)}
     decaying = linear - embedded
     parameters = [p for p in model.parameters() if p.requires_grad]
