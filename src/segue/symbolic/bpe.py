@@ -219,29 +219,34 @@ class Merges:
 
     def _merge(self, words: Sequence[Ids]) -> list[Ids]:
         """Apply the merges to words of base ids."""
-        bar = self.vocabulary.first(TokenType.BAR)
-        if self.mark >= 0:
-            words = [np.insert(w, 0, self.mark) if w[0] == bar else w for w in words]
-        symbols = np.concatenate(words)
-        counts = np.array([len(word) for word in words])
-        word = np.repeat(np.arange(len(words)), counts)
+        symbols, word = self._with_marks(words)
         merged: list[Ids] = [symbols[:0]] * len(words)
         ranks = self._pair_ranks(symbols, word)
         while len(symbols):
-            starts = np.flatnonzero(np.diff(word, prepend=-1))
+            starts = _run_starts(word)
             lowest = np.minimum.reduceat(ranks, starts)
-            counts = np.diff(starts, append=len(symbols))
+            ends = np.append(starts[1:], len(symbols))
             done = lowest == _NEVER
             if done.any():
-                for n, start, count in zip(
-                    word[starts[done]], starts[done], counts[done], strict=True
-                ):
-                    merged[n] = symbols[start : start + count]
-                left = ~np.repeat(done, counts)
+                for n, start, end in zip(word[starts[done]], starts[done], ends[done], strict=True):
+                    merged[n] = symbols[start:end]
+                left = ~np.repeat(done, ends - starts)
                 symbols, word, ranks = symbols[left], word[left], ranks[left]
-                continue
-            symbols, word, ranks = self._round(symbols, word, ranks, np.repeat(lowest, counts))
+            else:
+                lowest = np.repeat(lowest, ends - starts)
+                symbols, word, ranks = self._round(symbols, word, ranks, lowest)
         return merged
+
+    def _with_marks(self, words: Sequence[Ids]) -> tuple[Ids, Ids]:
+        """Return the symbols of all words, bars with the mark before them, and each one's word."""
+        counts = np.array([len(word) for word in words])
+        symbols = np.concatenate(words)
+        if self.mark >= 0:
+            firsts = np.cumsum(counts) - counts
+            bars = symbols[firsts] == self.vocabulary.first(TokenType.BAR)
+            symbols = np.insert(symbols, firsts[bars], self.mark)
+            counts += bars
+        return symbols, np.repeat(np.arange(len(words)), counts)
 
     def _pair_ranks(self, symbols: Ids, word: Ids) -> NDArray[np.int32]:
         """Return the rank of every symbol's merge with the next one in its word."""
@@ -257,7 +262,8 @@ class Merges:
         where = _not_touching(np.flatnonzero(ranks == lowest))
         single = self._one_at_a_time[ranks[where]]
         if single.any():
-            first = np.diff(word[where], prepend=-1) != 0
+            first = np.zeros(len(where), bool)
+            first[_run_starts(word[where])] = True
             where = where[first | ~single]
         symbols[where] = self.results[ranks[where]]
         kept = np.ones(len(symbols), bool)
@@ -273,9 +279,15 @@ class Merges:
         return symbols, word, ranks
 
 
+def _run_starts(values: Ids) -> Ids:
+    """Return where runs of equal values begin."""
+    return np.concatenate([[0], np.flatnonzero(values[1:] != values[:-1]) + 1])
+
+
 def _not_touching(where: Ids) -> Ids:
     """Return every second of neighbouring places, from the left: in *aaa* the first two merge."""
-    touching = np.diff(where, prepend=-2) == 1
+    touching = np.zeros(len(where), bool)
+    touching[1:] = where[1:] - where[:-1] == 1
     if not touching.any():
         return where
     number = np.arange(len(where))

@@ -278,11 +278,9 @@ def _grid_notes(
     vocabulary: Vocabulary, notes: _Notes, meters: _Meters
 ) -> tuple[NDArray[np.void], Ids]:
     """Return the notes that the vocabulary can say, bar and position still open, and their onsets."""
-    onsets = meters.resample(notes.onsets)
     durations = meters.resample(notes.durations, least=1)
-    rank = _rank_before_rounding(notes, onsets, durations)
     source = np.flatnonzero(_expressible(vocabulary, notes))
-    onsets = meters.round(onsets[source])
+    onsets = meters.round(meters.resample(notes.onsets[source]))
     fields = np.zeros(len(source), NOTE_FIELDS)
     fields["source"] = source
     fields["track"] = notes.tracks[source]
@@ -295,6 +293,7 @@ def _grid_notes(
         ]
     if vocabulary.config["remove_duplicated_notes"]:
         return _without_duplicates(fields, onsets)
+    rank = _rank_before_rounding(notes, meters.resample(notes.onsets), durations)
     order = np.lexsort((rank[source], fields["track"], onsets))
     return fields[order], onsets[order]
 
