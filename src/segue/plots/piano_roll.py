@@ -278,11 +278,12 @@ def _draw_paper(axes: "Axes", rows: Sequence[_Rows], lanes: Sequence[Lane]) -> N
         is_drum, index = lanes[row.lane].is_drum, np.arange(len(row.pitches))
         dark = index % 2 == 1 if is_drum else np.isin(row.pitches % 12, BLACK_KEYS)
         stripes += [(row.base + i, row.base + i + 1) for i in index[dark & row.has_notes]]
-        name = lanes[row.lane].name
+        name = " ".join(lanes[row.lane].name.split())
         axes.text(
             -0.062, (row.base + row.top) / 2, name if len(name) <= 18 else name[:17] + "…",
             color=style.track_colour(row.lane, is_drum=is_drum), fontsize=9 if len(name) <= 14 else 8, fontweight="bold",
             ha="right", va="center", transform=axes.get_yaxis_transform(), clip_on=False,
+            parse_math=False,
         )  # fmt: skip
     papers = [(row.base, row.top) for row in rows]
     for bands, colour, zorder in ((papers, style.SHADE, 0.0), (stripes, style.STRIPE, 0.1)):
@@ -450,7 +451,7 @@ def _finish(
     if title:
         figure.text(
             0.2 / width, 1 - 0.16 / height, title, fontsize=12.5, fontweight="bold",
-            color=style.INK, va="top",
+            color=style.INK, va="top", parse_math=False,
         )  # fmt: skip
     handles = []
     if notes.new.any():

@@ -66,6 +66,10 @@ class PlayedNotes:
         """Return the notes at these indices, or under this mask."""
         return PlayedNotes(*(getattr(self, field.name)[keep] for field in fields(self)))
 
+    def shifted(self, by_s: float) -> "PlayedNotes":
+        """Return the notes later by so many seconds."""
+        return replace(self, onset_s=self.onset_s + by_s)
+
 
 @dataclass(frozen=True)
 class _Voice:
