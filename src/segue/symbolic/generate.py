@@ -158,7 +158,7 @@ def generate_events(
         if len(left) < len(writers):
             session.keep(left)
             writers = [writers[row] for row in left]
-        session.step(chosen.tokens[left], np.array([w.time for w in writers], np.int64))
+        session.step(chosen.tokens[left], np.array([w.state.time for w in writers], np.int64))
 
 
 def rank(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -204,14 +204,12 @@ class _Writer:
     Attributes:
         number: which candidate it is.
         state: where it stands in the grammar.
-        time: musical time of the token taken last.
         done: whether it is finished.
     """
 
     def __init__(self, number: int, state: State, budget: int) -> None:
         self.number = number
         self.state = state
-        self.time = state.time
         self.done = False
         self._grammar = state.grammar
         self._budget = budget
@@ -239,12 +237,10 @@ class _Writer:
         self._tokens.append(token)
         self._log_prob += log_prob
         self._num_choices += int(np.count_nonzero(mask) > 1)
-        for number, part in enumerate(self._grammar.parts(token)):
-            if self.state.done:
-                break
-            self.state.take(part)
-            self.time = self.time if number else self.state.time
-            yield from self._part(part)
+        for part in self._grammar.parts(token):
+            if not self.state.done:
+                self.state.take(part)
+                yield from self._part(part)
         if self.state.done or (self._closing and self.state.complete):
             self.done = True
             yield Finished(self._candidate())
@@ -253,14 +249,17 @@ class _Writer:
         """Store a base token and yield what it completes."""
         kind = self._grammar.kinds[part]
         if kind is TokenType.BAR and self.state.done:
-            return
+            return  # It begins the bar behind the hole.
         self._ids.append(part)
         self._note[kind] = self._grammar.values[part]
         if kind is TokenType.BAR:
             yield BarStarted(self.number, self.state.bar - self._first_bar)
         elif kind in (TokenType.PITCH, TokenType.PITCH_DRUM):
             self._note[TokenType.PITCH] = self._grammar.pitch_of(part)
-        elif kind is TokenType.DURATION:
+        elif kind is TokenType.DURATION and self._note.keys() >= {
+            TokenType.PROGRAM,
+            TokenType.PITCH,
+        }:
             yield self._written()
 
     def _written(self) -> NoteWritten:

@@ -55,7 +55,7 @@ class Grammar(TokenTables):
     @cached_property
     def merged(self) -> MergedTables | None:
         """Tables of the merged tokens, None where there are none."""
-        return MergedTables(self) if self.expansions else None
+        return MergedTables(self) if any(self.expansions) else None
 
     def start(self, spec: HoleSpec) -> HoleState:
         """Return the state behind SEP.
@@ -76,6 +76,8 @@ class Grammar(TokenTables):
             ids: a hole as written behind SEP, or a whole piece where `spec` is None.
             spec: what the hole should have been filled with.
 
+        Tokens without parts (the mark that MidiTok's trained tokenizers put before a bar) say nothing.
+
         Returns:
             One sentence for each of the first twenty problems. A wrong token is passed over.
         """
@@ -84,7 +86,7 @@ class Grammar(TokenTables):
         for place, token in enumerate(map(int, ids)):
             if not 0 <= token < self.size:
                 problems.append(f"token {place} is {token}, which the vocabulary has not")
-            elif state.mask()[token]:
+            elif state.mask()[token] or not self.parts(token):
                 state.advance(token)
                 continue
             else:

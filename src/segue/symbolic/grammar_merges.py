@@ -9,11 +9,14 @@ A merged token is legal where all its parts are, one after the other. Of this,
   position, and its first notes as far as they belong to the onset under way: comparisons of one number
   per merged token.
 
-Parts before the first Position or Bar of a token are called its *head*.
+Parts before the first Position or Bar of a token are called its *head*. Tokens that hold EOS or
+another special token but BOS, and tokens without parts (the mark that MidiTok's tokenizers put before a
+bar), are never legal.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +27,7 @@ from segue.symbolic.vocabulary import TokenType
 _T = TokenType
 _FAR = np.iinfo(np.int32).max
 _PITCHES = 256
-_SPECIAL = (_T.PAD, _T.BOS, _T.EOS, _T.SEP, _T.HOLE, _T.OTHER)
+_NEVER_MERGED = (_T.PAD, _T.EOS, _T.SEP, _T.HOLE, _T.OTHER)
 
 Ints = NDArray[np.int64]
 
@@ -51,11 +54,17 @@ class MergedTables:
     """What is known of merged tokens without a hole.
 
     Attributes:
+        tables: tables of the base tokens.
         num_tokens: number of merged tokens.
+        has_parts: whether each stands for anything. Shape ``merged``.
         first_parts: first base token of each. Shape ``merged``.
         lead_pitch: its pitch index where the first part is a pitch, else 0. Shape ``merged``.
         first_position: first position before any bar, or a very large number. Shape ``merged``.
+        starts: place of each token's first part. Shape ``merged``.
         token: which merged token each part belongs to. Shape ``parts``.
+        parts: base token. Shape ``parts``.
+        kinds: type of each part. Shape ``parts``.
+        values: index of each part within its type. Shape ``parts``.
         bars: bars begun within the token up to each part, itself included. Shape ``parts``.
         onsets: positions and bars begun within the token up to each part. Shape ``parts``.
     """
@@ -65,8 +74,9 @@ class MergedTables:
         lengths = np.array([len(parts) for parts in tables.expansions])
         self.num_tokens = len(lengths)
         self.token = np.repeat(np.arange(self.num_tokens), lengths)
-        self.starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-        self.parts = np.concatenate([np.array(parts) for parts in tables.expansions])
+        self.parts = np.array(list(chain.from_iterable(tables.expansions)))
+        self.has_parts = lengths > 0
+        self.starts = np.minimum(np.cumsum(lengths) - lengths, len(self.parts) - 1)
         self.kinds = tables.vocabulary.types[self.parts].astype(np.int64)
         self.values = tables.vocabulary.index[self.parts].astype(np.int64)
         self.bars = self._count(self.kinds == _T.BAR)
@@ -124,7 +134,7 @@ class MergedTables:
         table = np.zeros((len(TokenType), self.tables.num_base), bool)
         for kind, row in rows.items():
             table[kind] = row
-        wrong = np.isin(self.kinds, _SPECIAL)
+        wrong = np.isin(self.kinds, _NEVER_MERGED)
         wrong[1:] |= ~table[self.kinds[:-1], self.parts[1:]] & ~self._is_end[:-1]
         pitch_kinds = np.array([int(kind) for kind in self.tables.pitch_kinds])
         programs = self.programs.places
@@ -138,7 +148,7 @@ class MergedTables:
 
     def legal_without(self, wrong: Ints) -> Mask:
         """Return which merged tokens have none of the given parts. Shape ``merged``."""
-        legal = np.ones(self.num_tokens, bool)
+        legal = self.has_parts.copy()
         legal[self.token[wrong]] = False
         return legal
 

@@ -70,7 +70,7 @@ class State(ABC):
         bar: index of the bar under way, -1 before the first.
         position: last grid position in this bar, -1 before the first.
         pitch: last pitch index of the instrument under way in this onset, -1 before the first.
-        time: musical time of the token just taken, in time units; of a merged token's first part.
+        time: musical time of the token just taken, in time units; of a merged token's last part.
         num_notes: notes finished so far.
         done: whether the end token was taken.
     """
@@ -113,7 +113,7 @@ class State(ABC):
         if self.done:
             return np.zeros(self.grammar.size, bool)
         base = self._base_mask(closing=closing)
-        if not self.grammar.expansions:
+        if len(base) == self.grammar.size:
             return base
         mask = np.zeros(self.grammar.size, bool)
         mask[: len(base)] = base
@@ -126,8 +126,8 @@ class State(ABC):
         """Return which base token may follow. Shape ``base``."""
 
     @abstractmethod
-    def _merged_mask(self, base: Mask) -> Mask:
-        """Return which merged token may follow, given what base token may. Shape ``merged``."""
+    def _merged_mask(self, base: Mask) -> Mask | Literal[False]:
+        """Return which merged token may follow, given what base token may; False for none."""
 
     @property
     @abstractmethod
@@ -141,13 +141,9 @@ class State(ABC):
 
     def advance(self, token: int) -> None:
         """Take a token. It must be one that `mask` allows; this is not checked again."""
-        first, *rest = self.grammar.parts(token)
-        self.take(first)
-        time = self.time
-        for part in rest:
+        for part in self.grammar.parts(token):
             if not self.done:
                 self.take(part)
-        self.time = time
 
     @abstractmethod
     def take(self, part: int) -> None:
@@ -299,8 +295,9 @@ class HoleState(State):
             mask[self.grammar.first[_T.TIME_SIG] + plan.spec.signatures[self.bar]] = True
         return mask
 
-    def _merged_mask(self, base: Mask) -> Mask:
-        assert self.plan.merges is not None
+    def _merged_mask(self, base: Mask) -> Mask | Literal[False]:
+        if self.plan.merges is None:
+            return False
         pitch_is_next = self.last is _T.PROGRAM
         return self.plan.merges.mask(
             base,
@@ -403,8 +400,9 @@ class FreeState(State):
             mask[grammar.spans.get(_T.TEMPO, slice(0))] = False
         return mask
 
-    def _merged_mask(self, base: Mask) -> Mask:
-        assert self.merged is not None
+    def _merged_mask(self, base: Mask) -> Mask | Literal[False]:
+        if self.merged is None:
+            return False
         first = self.grammar.first[_T.PROGRAM]
         return self.merged.free.mask(
             base,
