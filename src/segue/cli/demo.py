@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -63,15 +63,25 @@ def run_demo(folder: Path, *, seed: int) -> DemoFiles:
         BundleError: no model is inside the package.
         DataError: the folder cannot be written.
     """
-    from segue.symbolic import inpaint
+    from segue.core.region import Region
+    from segue.symbolic.inpaint import inpaint
+    from segue.symbolic.loaded import MidiModel
+    from segue.symbolic.render import piano_roll_of, render_wav, save_png
+    from segue.symbolic.score import Piece
 
     files = DemoFiles.inside(folder)
-    piece = inpaint.open_piece(demo_piece())
+    piece = Piece.open(demo_piece())
+    region = Region.parse((FIRST_BAR, LAST_BAR), tracks=TRACKS)
+    model = MidiModel.open()
+    settings = model.defaults.model_copy(update={"seed": seed})
+    filling = inpaint(piece, region, model=model, settings=settings)[0]
     piece.save(files.original)
-    result: Any = piece.inpaint(bars=(FIRST_BAR, LAST_BAR), tracks=TRACKS, seed=seed)[0]
-    result.save(files.inpainted)
-    result.save_sound(files.sound)
-    result.save_picture(files.picture)
+    filling.save(files.inpainted)
+    render_wav(filling.piece, files.sound)
+    title = f"bars {FIRST_BAR} to {LAST_BAR} of the {' and '.join(TRACKS)}"
+    save_png(
+        piano_roll_of(filling.piece, region=region, compare_with=piece, title=title), files.picture
+    )
     return files
 
 

@@ -5,8 +5,10 @@ import os
 import platform
 import re
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import typer
 
@@ -15,6 +17,11 @@ from segue.cli.console import JsonOption, print_json, print_table
 from segue.errors import SegueError
 
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:.*extra\s*==\s*['\"]([^'\"]+)['\"])?")
+
+# A MIDI file of one track: middle C for one second (960 ticks at 120 quarters a minute).
+ONE_NOTE = bytes.fromhex(
+    "4d546864 00000006 0000 0001 01e0 4d54726b 0000000d 00 903c64 8740 803c00 00 ff2f00"
+)
 
 EXTRAS = ("", "train")
 """What is looked for, the base install first."""
@@ -112,12 +119,14 @@ def _models() -> list[Finding]:
 
 
 def _sound() -> Finding:
-    """Look for the SoundFont that rendering uses unless another is named."""
-    import importlib.util
+    """Render one second of one note with the embedded SoundFont and see that it is not silent."""
+    from segue.symbolic.render import render_wav
 
-    spec = importlib.util.find_spec("pretty_midi")
-    found = spec is not None and spec.origin is not None
-    return Finding("sound", FINE if found else BROKEN, "the embedded SoundFont")
+    with tempfile.TemporaryDirectory() as folder:
+        rendering = render_wav(ONE_NOTE, Path(folder) / "note.wav", end_seconds=1.0)
+    heard = rendering.peak > 0
+    detail = f"{rendering.duration_s:.1f} s of a piano note rendered"
+    return Finding("sound", FINE if heard else BROKEN, detail if heard else f"{detail}: silence")
 
 
 def _guarded(name: str, check: Callable[[], list[Finding]]) -> list[Finding]:
