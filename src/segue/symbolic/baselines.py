@@ -167,7 +167,7 @@ def repeated_bars(vocabulary: Vocabulary, context: Stream, num_bars: int) -> lis
     while stop < len(ids) and kinds[stop] == TokenType.PROGRAM:
         stop += 1
     wanted = ids[start + 1 : stop]
-    before = [part for part in np.split(ids, bars)[1:]][: int(np.searchsorted(bars, start)) - 1]
+    before = np.split(ids, bars)[1 : int(np.searchsorted(bars, start))]
     after = np.split(ids, bars)[1 + int(np.searchsorted(bars, end)) :]
     pool = before[-num_bars:] or after[:num_bars]
     if not pool:

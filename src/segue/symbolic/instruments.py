@@ -3,7 +3,10 @@
 Source: *General MIDI System, Level 1*, MIDI Manufacturers Association (1991).
 """
 
+import difflib
 import re
+
+from segue.errors import SettingError
 
 DRUM_CHANNEL = 9
 """Channel of the drums, counted from zero (channel 10 for people)."""
@@ -199,3 +202,34 @@ def contains_word(text: str, word: str) -> bool:
 def means_drums(word: str) -> bool:
     """Return whether a user's word asks for the drums."""
     return word.casefold() in _DRUM_WORDS
+
+
+def program_of(name: str) -> int:
+    """Return the General MIDI program that a user's word means, -1 for drums.
+
+    A number from 0 to 127 is itself. A word is looked for in the instruments' names, whole words first
+    (``violin``, ``electric bass``), then among the families (``strings`` is the String Ensemble's
+    neighbour Violin, the family's first instrument).
+
+    Raises:
+        SettingError: nothing of that name; the message names the nearest.
+    """
+    word = name.strip()
+    if means_drums(word):
+        return -1
+    if word.isdecimal() and int(word) < len(INSTRUMENTS):
+        return int(word)
+    for matches in (
+        [n for n, instrument in enumerate(INSTRUMENTS) if instrument.casefold() == word.casefold()],
+        [8 * n for n, family in enumerate(FAMILIES) if family.casefold() == word.casefold()],
+        [n for n, instrument in enumerate(INSTRUMENTS) if word and contains_word(instrument, word)],
+    ):
+        if matches:
+            return matches[0]
+    known = [*INSTRUMENTS, *FAMILIES, DRUMS]
+    near = difflib.get_close_matches(word.casefold(), [k.casefold() for k in known], 3, 0.5)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    raise SettingError(
+        f"There is no instrument {name!r}.{hint} Give a General MIDI name, a family such as strings, "
+        "a program number from 0 to 127, or drums."
+    )

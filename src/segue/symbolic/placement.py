@@ -51,10 +51,11 @@ class ModelBars:
             strict=True,
         ):
             pieces = _divide(vocabulary, numerator, denominator, (end - start) / ticks_per_quarter)
+            begin = start
             for quarters, signature in pieces:
-                starts.append(start)
+                starts.append(begin)
                 signatures.append(signature)
-                start += round(quarters * ticks_per_quarter)
+                begin += round(quarters * ticks_per_quarter)
         start_ticks = np.array([*starts, int(bars.start_ticks[-1])], np.int64)
         chosen = np.array(signatures, np.int32)
         denominators = np.array([d for _, d in vocabulary.signatures])[chosen]
@@ -129,7 +130,8 @@ def grid_of(vocabulary: Vocabulary, piece: Piece, bars: ModelBars) -> Grid:
     per_position = bars.ticks_per_position[notes["bar"]]
     lengths = source["duration_ticks"][chosen] / per_position
     notes["duration"] = _closest(vocabulary.duration_positions, lengths)
-    notes["track"] = track_order(notes["program"], source["track"][chosen])
+    ranks = program_ranks(piece)
+    notes["track"] = [ranks[program] for program in notes["program"].tolist()]
     keys = np.stack([notes[k] for k in ("bar", "position", "track", "pitch")])
     _, first = np.unique(keys, axis=1, return_index=True) if len(notes) else (None, slice(0))
     return Grid.build(bars.signatures, notes[first], _tempos(vocabulary, piece, bars))
@@ -150,22 +152,23 @@ def _closest(values: NDArray[np.generic], wanted: NDArray[np.generic]) -> Ids:
     return np.searchsorted(edges, np.asarray(wanted, float), side="left").astype(np.int64)
 
 
-def track_order(programs: Ids, tracks: Ids) -> Ids:
-    """Return the rank of every note's program: programs of earlier tracks come first."""
-    unique, inverse = np.unique(programs, return_inverse=True)
-    first = np.full(len(unique), np.iinfo(np.int64).max)
-    np.minimum.at(first, inverse, tracks.astype(np.int64))
-    ranks = np.empty(len(unique), np.int64)
-    ranks[np.lexsort((unique, first))] = np.arange(len(unique))
-    return ranks[inverse]
+def program_ranks(piece: Piece) -> dict[int, int]:
+    """Return the rank of every program of a piece: programs of earlier tracks come first."""
+    notes = piece.notes
+    programs = np.where(notes["is_drum"], DRUM_PROGRAM, notes["program"]).tolist()
+    owners = list(zip(notes["track"].tolist(), programs, strict=True))
+    owners += [(t.index, DRUM_PROGRAM if t.is_drum else t.program) for t in piece.tracks]
+    ranks: dict[int, int] = {}
+    for _, program in sorted(set(owners)):
+        ranks.setdefault(program, len(ranks))
+    return ranks
 
 
 def _tempos(vocabulary: Vocabulary, piece: Piece, bars: ModelBars) -> NDArray[np.void]:
     """Return the tempo map on the grid: nearest known tempos, repetitions dropped."""
-    if not len(vocabulary.tempos) or not len(piece.tempos):
+    if not vocabulary.config["use_tempos"]:
         return np.zeros(0, TEMPO_FIELDS)
-    per_minute = 60e6 / np.maximum(piece.tempos["microseconds_per_quarter"], 1).astype(float)
-    ticks = piece.tempos["ticks"].astype(np.int64)
+    per_minute, ticks = piece.tempos.quarters_per_minute, piece.tempos.ticks
     inside = ticks < bars.start_ticks[-1]
     tempos = np.zeros(int(inside.sum()), TEMPO_FIELDS)
     tempos["bar"], tempos["position"] = bars.locate(ticks[inside])

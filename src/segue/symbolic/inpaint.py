@@ -1,0 +1,408 @@
+"""Inpainting, outpainting and composing: a piece and a region in, pieces with new notes out.
+
+Long or many-voiced holes are filled in passes, bar by bar from left to right; two tracks that share an
+instrument are filled one after the other. The model always sees the whole rest of the hole marked, so
+that it never takes bars still to be written for silence.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segue.core.region import Region
+from segue.core.seeds import integer
+from segue.errors import BundleError, SettingError
+from segue.symbolic.generate import (
+    BarStarted,
+    Candidate,
+    Event,
+    Finished,
+    NoteWritten,
+    generate_events,
+)
+from segue.symbolic.grid import Grid
+from segue.symbolic.loaded import MidiModel
+from segue.symbolic.notes import NEW_NOTE_FIELDS
+from segue.symbolic.placement import ModelBars, grid_of, hole_of, program_ranks
+from segue.symbolic.prompt import (
+    Hole,
+    choose_window,
+    context_stream,
+    hole_spec,
+    thin,
+    tokens_per_bar,
+    view,
+)
+from segue.symbolic.sampling import SamplingSettings
+from segue.symbolic.score import Piece, ResolvedRegion
+from segue.symbolic.splice import notes_inside, replace_notes
+from segue.symbolic.stream import parse
+from segue.symbolic.vocabulary import DRUM_PROGRAM, Vocabulary
+
+MAX_BARS_SEEN = 16
+"""Longest part of a hole that the model is shown at once; training holes are rarely longer."""
+ANSWER_SHARE = 0.45
+"""Part of the context length that one pass may write."""
+_TOKENS_PER_NOTE = 5
+_NOTES_PER_BAR = 8
+
+Report = Callable[[Event], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Filling:
+    """One way to fill the hole.
+
+    Attributes:
+        piece: the whole piece with the new notes; everything else as it was.
+        before: the piece that was given.
+        region: what was filled.
+        num_notes: notes written.
+        log_prob: log-likelihood of the free choices under the model.
+        number: which candidate it was before ranking.
+    """
+
+    piece: Piece
+    before: Piece
+    region: ResolvedRegion
+    num_notes: int
+    log_prob: float
+    number: int
+
+    @property
+    def log_prob_per_note(self) -> float:
+        """Log-likelihood per note, what candidates are ranked by."""
+        return self.log_prob / max(self.num_notes, 1)
+
+    def save(self, path: Path | str) -> None:
+        """Write the piece as a MIDI file, whole or not at all."""
+        self.piece.save(path)
+
+    def save_picture(self, path: Path | str) -> None:
+        """Draw the region and its surroundings as a piano roll, the new notes in colour (PNG).
+
+        Raises:
+            DataError: the file cannot be written.
+        """
+        from segue.symbolic.render import piano_roll_of, save_png
+
+        compared = self.before if len(self.before.notes) else None
+        save_png(piano_roll_of(self.piece, region=self.region, compare_with=compared), path)
+
+    def save_sound(self, path: Path | str, *, soundfont: Path | str | None = None) -> None:
+        """Play the whole piece into a WAV or FLAC file.
+
+        Args:
+            path: the file.
+            soundfont: a .sf2 or .sf3 file; the one that comes with the installation by default.
+
+        Raises:
+            DataError: no notes, a damaged SoundFont, or the file cannot be written.
+        """
+        from segue.symbolic.render import render_wav
+
+        render_wav(self.piece, path, soundfont=soundfont)
+
+
+@dataclass(eq=False)
+class _Draft:
+    """A candidate under way: the notes written so far."""
+
+    number: int
+    notes: list[NDArray[np.void]] = field(default_factory=list)
+    owners: list[NDArray[np.int64]] = field(default_factory=list)
+    log_prob: float = 0.0
+
+    @property
+    def num_notes(self) -> int:
+        return sum(len(notes) for notes in self.notes)
+
+    def on(self, context: Grid) -> Grid:
+        """Return the context with the notes written so far."""
+        notes = np.concatenate([context.notes, *self.notes])
+        return Grid.build(context.signatures, notes, context.tempos)
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One call of the model: which tracks, which part of the hole is seen, how much is written."""
+
+    tracks: dict[int, int]
+    hole: Hole
+    num_bars: int
+    has_future: bool
+
+
+def inpaint(
+    piece: Piece,
+    region: Region | ResolvedRegion,
+    *,
+    model: MidiModel,
+    settings: SamplingSettings | None = None,
+    candidates: int = 1,
+    on_event: Report | None = None,
+) -> list[Filling]:
+    """Fill a region of a piece; nothing outside changes.
+
+    Args:
+        piece: the piece.
+        region: tracks and span.
+        model: an infilling model.
+        settings: how tokens are drawn; the bundle's own by default.
+        candidates: how many fillings to write.
+        on_event: told of every bar, note and candidate as it comes.
+
+    Returns:
+        Distinct fillings, the likeliest per note first.
+
+    Raises:
+        SettingError: the region does not lie in the piece, or no candidate is asked for.
+        BundleError: the model was not trained for infilling.
+    """
+    if model.objective != "infill":
+        raise BundleError(
+            f"The bundle {model.name} was trained for next-token prediction and cannot see a hole. "
+            "Use `--method original` with it, or a bundle with the infilling objective."
+        )
+    if candidates < 1:
+        raise SettingError(f"At least one candidate is needed; {candidates} were asked for.")
+    resolved = piece.resolve(region) if isinstance(region, Region) else region
+    work = _Work.begin(piece, resolved, model, settings or model.defaults)
+    drafts = [_Draft(number) for number in range(candidates)]
+    for number, step in enumerate(work.passes()):
+        work.run(number, step, drafts, on_event or (lambda _: None))
+    return ranked([work.finish(draft) for draft in drafts])
+
+
+def ranked(fillings: Sequence[Filling]) -> list[Filling]:
+    """Return distinct fillings, the likeliest first; empty ones first only where most are empty."""
+    believed = 2 * sum(f.num_notes == 0 for f in fillings) > len(fillings)
+    distinct = {f.piece.to_bytes(): f for f in reversed(fillings)}
+
+    def key(filling: Filling) -> tuple[bool, float, int]:
+        return (filling.num_notes == 0) != believed, -filling.log_prob_per_note, filling.number
+
+    return sorted(distinct.values(), key=key)
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What stays the same during one request."""
+
+    piece: Piece
+    region: ResolvedRegion
+    model: MidiModel
+    settings: SamplingSettings
+    bars: ModelBars
+    context: Grid
+    original: Grid
+
+    @classmethod
+    def begin(
+        cls, piece: Piece, region: ResolvedRegion, model: MidiModel, settings: SamplingSettings
+    ) -> "_Work":
+        """Quantise the piece and take the region's notes out."""
+        bars = ModelBars.of(model.vocabulary, piece.bars, piece.ticks_per_quarter)
+        grid = grid_of(model.vocabulary, piece, bars)
+        removed = notes_inside(piece, region)[grid.notes["source"]]
+        context = grid.with_notes(grid.notes[~removed])
+        return cls(piece, region, model, settings, bars, context, grid)
+
+    def passes(self) -> Iterator[_Pass]:
+        """Yield the calls of the model in order."""
+        for tracks in self._rounds():
+            programs = tuple(tracks)
+            whole = hole_of(self.bars, self.region.start_ticks, self.region.end_ticks, programs)
+            per_bar = self._tokens_per_bar(programs)
+            fitting = int(ANSWER_SHARE * self.model.decoder.context_length / per_bar)
+            first = whole.first_bar
+            while first < whole.end_bar:
+                end = min(whole.end_bar, first + MAX_BARS_SEEN)
+                num_bars = max(1, min(end - first, fitting))
+                last = whole.last_position if end == whole.end_bar else None
+                start = whole.first_position if first == whole.first_bar else 0
+                hole = Hole(first, end, programs, start, last)
+                yield _Pass(tracks, hole, num_bars, has_future=end == whole.end_bar)
+                first += num_bars
+
+    def _rounds(self) -> list[dict[int, int]]:
+        """Return rounds of tracks by program, no program twice in a round, in rank order."""
+        rounds: list[dict[int, int]] = []
+        for track in self.region.tracks:
+            program = _program_in_force(self.piece, track, self.region.start_ticks)
+            free = next((tracks for tracks in rounds if program not in tracks), None)
+            if free is None:
+                rounds.append(free := {})
+            free[program] = track
+        ranks = program_ranks(self.piece)
+        order = [sorted(tracks, key=lambda p: ranks.get(p, len(ranks))) for tracks in rounds]
+        return [
+            {p: tracks[p] for p in programs} for tracks, programs in zip(rounds, order, strict=True)
+        ]
+
+    def _tokens_per_bar(self, programs: tuple[int, ...]) -> float:
+        """Return how many tokens a bar of these instruments is likely to take."""
+        expected = 2.0
+        for program in programs:
+            mine = self.original.notes["bar"][self.original.notes["program"] == program]
+            counts = np.unique(mine, return_counts=True)[1]
+            expected += _TOKENS_PER_NOTE * (counts.mean() if len(counts) else _NOTES_PER_BAR)
+        return expected
+
+    def run(self, number: int, step: _Pass, drafts: list[_Draft], report: Report) -> None:
+        """Write one pass: all candidates as a batch while they share their context."""
+        shared = all(not draft.notes for draft in drafts)
+        batches = [drafts] if shared else [[draft] for draft in drafts]
+        for batch in batches:
+            names = ("pass", number) if shared else ("pass", number, batch[0].number)
+            settings = self.settings.model_copy(
+                update={"seed": integer(self.settings.seed, *names)}
+            )
+            for candidate in self._generate(step, batch, settings, report):
+                self._take(step, batch[candidate.number], candidate)
+
+    def _generate(
+        self, step: _Pass, batch: list[_Draft], settings: SamplingSettings, report: Report
+    ) -> Iterator[Candidate]:
+        vocabulary, decoder = self.model.vocabulary, self.model.decoder
+        grid = batch[0].on(self.context)
+        hole, partial = step.hole, step.num_bars < step.hole.num_bars
+        reserve = int(1.5 * self._tokens_per_bar(hole.programs) * step.num_bars) + 64
+        reserve = min(reserve, int(0.6 * decoder.context_length))
+        budget = decoder.context_length - reserve - len(hole.programs) - 8
+        visible = thin(vocabulary, grid, hole, np.ones(len(grid.notes), bool), budget)
+        sizes = tokens_per_bar(vocabulary, grid, grid.notes[visible])
+        first, end = choose_window(sizes, hole, budget, future=step.has_future)
+        seen = view(grid.with_notes(grid.notes[visible]), first, end)
+        here = hole.shifted(-first)
+        context = context_stream(vocabulary, seen, here, np.zeros(len(seen.notes), bool))
+        spec = hole_spec(vocabulary, seen, here)
+        if partial:
+            limit = int(vocabulary.bar_positions[spec.signatures[step.num_bars - 1]])
+            spec = replace(
+                spec,
+                signatures=spec.signatures[: step.num_bars],
+                last_position=limit,
+                end="bar",
+            )
+        events = generate_events(
+            decoder,
+            self.model.grammar,
+            self.model.tokenizer.encode_stream(context),
+            spec,
+            settings=settings,
+            num_candidates=len(batch),
+        )
+        done = (
+            step.hole.first_bar
+            - hole_of(
+                self.bars, self.region.start_ticks, self.region.end_ticks, hole.programs
+            ).first_bar
+        )
+        for event in events:
+            report(_renumbered(event, batch, done))
+            if isinstance(event, Finished):
+                yield event.candidate
+
+    def _take(self, step: _Pass, draft: _Draft, candidate: Candidate) -> None:
+        """Add the notes of a finished candidate to its draft."""
+        notes = parse(self.model.vocabulary, candidate.ids).notes.copy()
+        notes["bar"] += step.hole.first_bar
+        ranks = program_ranks(self.piece)
+        programs = notes["program"].tolist()
+        notes["track"] = [ranks.get(program, len(ranks)) for program in programs]
+        draft.notes.append(notes)
+        draft.owners.append(np.array([step.tracks[program] for program in programs], np.int64))
+        draft.log_prob += candidate.log_prob
+
+    def finish(self, draft: _Draft) -> Filling:
+        """Write a draft into the piece."""
+        notes, owners = np.concatenate(draft.notes), np.concatenate(draft.owners)
+        vocabulary = self.model.vocabulary
+        new = new_notes(self.piece, self.region, vocabulary, self.bars, notes, owners)
+        piece = replace_notes(self.piece, self.region, new)
+        return Filling(piece, self.piece, self.region, len(new), draft.log_prob, draft.number)
+
+
+def new_notes(
+    piece: Piece,
+    region: ResolvedRegion,
+    vocabulary: Vocabulary,
+    bars: ModelBars,
+    notes: NDArray[np.void],
+    owners: NDArray[np.int64],
+) -> NDArray[np.void]:
+    """Return grid notes as notes of the file: on its ticks, inside the region, in its dynamics.
+
+    Args:
+        piece: the piece they go into.
+        region: they start inside and are cut at its end.
+        vocabulary: of the grid.
+        bars: of the grid.
+        notes: on the grid, bars counted from the piece's start.
+        owners: track of every note. Shape ``notes``.
+    """
+    new = np.zeros(len(notes), NEW_NOTE_FIELDS)
+    new["track"], new["pitch"] = owners, notes["pitch"]
+    onsets = bars.ticks(notes["bar"], notes["position"])
+    new["onset_ticks"] = np.maximum(onsets, region.start_ticks)
+    lengths = vocabulary.duration_positions[notes["duration"]]
+    ticks = np.rint(lengths * bars.ticks_per_position[notes["bar"]]).astype(np.int64)
+    room = region.end_ticks - new["onset_ticks"]
+    new["duration_ticks"] = np.clip(ticks, 1, np.maximum(room, 1))
+    new["velocity"] = _velocities(piece, region, vocabulary, owners, notes["velocity"])
+    inside = (room > 0) & (notes["position"] < bars.limits[notes["bar"]])
+    return new[inside]
+
+
+def _velocities(
+    piece: Piece,
+    region: ResolvedRegion,
+    vocabulary: Vocabulary,
+    owners: NDArray[np.int64],
+    indices: NDArray[np.int32],
+) -> NDArray[np.int64]:
+    """Return velocities as the track itself uses them.
+
+    A track whose other notes all have one velocity keeps it; else a velocity bin stands for the median
+    of the track's own velocities in that bin, or its centre where there are none.
+    """
+    source = piece.notes
+    kept = ~notes_inside(piece, region)
+    bins = vocabulary.velocities
+    result = bins[indices].copy()
+    for track in np.unique(owners):
+        own = source["velocity"][kept & (source["track"] == track)].astype(np.int64)
+        if not len(own):
+            continue
+        nearest = np.abs(own[:, None] - bins).argmin(axis=1)
+        medians = [np.median(own[nearest == n]) if n in nearest else b for n, b in enumerate(bins)]
+        flat = len(np.unique(own)) == 1
+        mine = owners == track
+        result[mine] = own[0] if flat else np.rint(np.array(medians)[indices[mine]])
+    return np.clip(result, 1, 127)
+
+
+def _program_in_force(piece: Piece, track: int, tick: int) -> int:
+    """Return the program of a track at a tick, -1 for drums."""
+    if piece.tracks[track].is_drum:
+        return DRUM_PROGRAM
+    mine = piece.notes[piece.notes["track"] == track]
+    if not len(mine):
+        return piece.tracks[track].program
+    before = np.flatnonzero(mine["onset_ticks"] <= tick)
+    return int(mine["program"][before[-1] if len(before) else 0])
+
+
+def _renumbered(event: Event, batch: list[_Draft], bars_done: int) -> Event:
+    """Return an event with the candidate's own number and bars counted from the region's start."""
+    if isinstance(event, Finished):
+        return event
+    number = batch[event.candidate].number
+    if isinstance(event, BarStarted):
+        return BarStarted(number, event.bar + bars_done)
+    assert isinstance(event, NoteWritten)
+    return replace(event, candidate=number, bar=event.bar + bars_done)
