@@ -79,12 +79,13 @@ class Metrics(Callback):
         self.report = report
         self.sums: dict[str, float] = {}
         self.counts: dict[str, float] = {}
-        self.pending: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []
+        self.pending: list[dict[str, tuple[Tensor, Tensor]]] = []
         self.tokens = 0
         self.row_tokens = 0
         self.seconds = 0.0
         self.row_seconds = 0.0
-        self.clock = 0.0
+        self.clock = time.monotonic()
+        self.paused = True
         self.learning_rate = 0.0
 
     def on_train_batch_start(
@@ -94,7 +95,9 @@ class Metrics(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Note the learning rate of the step that begins."""
+        """Note the learning rate of the step that begins; go on with the clock."""
+        if self.paused:
+            self.clock, self.paused = time.monotonic(), False
         self.learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def state_dict(self) -> dict[str, Any]:
@@ -119,7 +122,6 @@ class Metrics(Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """Forget rows that are later than the checkpoint."""
-        self.clock = time.monotonic()
         if trainer.is_global_zero:
             self.table.keep_until(trainer.global_step)
 
@@ -132,10 +134,7 @@ class Metrics(Callback):
         batch_idx: int,
     ) -> None:
         """Add the step to the row, and write the row when it is full."""
-        pairs = {name: pair for name, pair in outputs["metrics"].items()}
-        self.pending.append(
-            ({n: p[0] for n, p in pairs.items()}, {n: p[1] for n, p in pairs.items()})
-        )
+        self.pending.append(outputs["metrics"])
         self.tokens += int(outputs["tokens"])
         self.row_tokens += int(outputs["tokens"])
         if (batch_idx + 1) % (self.every * trainer.accumulate_grad_batches):
@@ -158,7 +157,6 @@ class Metrics(Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """Write the row of a validation; its time does not count as training time."""
-        self.clock = time.monotonic()
         values = {
             name.removeprefix("val_"): float(value)
             for name, value in trainer.callback_metrics.items()
@@ -172,12 +170,15 @@ class Metrics(Callback):
     ) -> None:
         """Stop the clock."""
         self._tick()
+        self.paused = True
 
     def elapsed(self) -> float:
         """Return the seconds of training so far."""
-        return self.seconds + time.monotonic() - self.clock
+        return self.seconds + (0.0 if self.paused else time.monotonic() - self.clock)
 
     def _tick(self) -> None:
+        if self.paused:
+            return
         now = time.monotonic()
         self.seconds += now - self.clock
         self.row_seconds += now - self.clock
@@ -185,10 +186,10 @@ class Metrics(Callback):
 
     def _settle(self) -> None:
         """Add the waiting steps to the sums; on a GPU this is where the values are fetched."""
-        for sums, counts in self.pending:
-            for name in sums:
-                self.sums[name] = self.sums.get(name, 0.0) + float(sums[name])
-                self.counts[name] = self.counts.get(name, 0.0) + float(counts[name])
+        for metrics in self.pending:
+            for name, (total, count) in metrics.items():
+                self.sums[name] = self.sums.get(name, 0.0) + float(total)
+                self.counts[name] = self.counts.get(name, 0.0) + float(count)
         self.pending = []
 
     def _write(self, trainer: lightning.Trainer, row: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@
 import datetime
 import importlib.metadata
 import json
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +25,10 @@ from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from segue.core.config import StrictModel, dump_yaml, read_mapping
-from segue.core.files import write_bytes, write_text
+from segue.core.files import atomic_path, write_bytes, write_text
 from segue.core.progress import Progress, silent
 from segue.errors import SettingError
+from segue.plots.curves import loss_curve
 from segue.training.callbacks import (
     Checkpoints,
     Metrics,
@@ -38,6 +40,7 @@ from segue.training.callbacks import (
     WeightAverage,
 )
 from segue.training.data import StepData
+from segue.training.table import read_rows
 from segue.training.trainer import TrainerSettings, make_trainer, quiet_engine
 
 _FREE = {
@@ -91,12 +94,32 @@ class RunFolder:
             )
         if self.last.exists():
             self._check_same(settings)
-        write_text(self.recipe, dump_yaml(settings))
-        self._note_start()
+        if is_first_process():
+            write_text(self.recipe, dump_yaml(settings))
+            self._note_start()
 
     def keep(self, file: Path) -> None:
         """Copy a file that belongs to the weights, such as a tokenizer, into the folder."""
-        write_bytes(self.path / file.name, file.read_bytes())
+        if is_first_process():
+            write_bytes(self.path / file.name, file.read_bytes())
+
+    def last_validation(self) -> dict[str, float]:
+        """Return the numbers of the newest validation, by name; empty before the first."""
+        rows = [row for row in read_rows(self.metrics) if row["split"] == "val"]
+        return {n: float(v) for n, v in rows[-1].items() if n != "split"} if rows else {}
+
+    def draw_loss(self, name: str, *, title: str) -> None:
+        """Draw a column of the table as ``loss.png``; nothing where no row has it yet."""
+        rows = [
+            {"step": row["step"], "split": row["split"], "name": name, "value": row[name]}
+            for row in read_rows(self.metrics)
+            if name in row
+        ]
+        if not rows:
+            return
+        figure = loss_curve(rows, name=name, title=title)
+        with atomic_path(self.path / "loss.png") as temporary:
+            figure.savefig(temporary, format="png")
 
     def _check_same(self, settings: StrictModel) -> None:
         """Compare with the stored settings, those apart that only say where to compute."""
@@ -130,6 +153,15 @@ class RunFolder:
         write_text(path, json.dumps(starts, indent=1) + "\n")
 
 
+def is_first_process() -> bool:
+    """Say whether this is the only process of the run, or the first of several.
+
+    Reads what Lightning, torchrun and SLURM set in the environment before any of them is set up.
+    """
+    ranks = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
+    return all(os.environ.get(name, "0") == "0" for name in ranks)
+
+
 def _free_names() -> set[str]:
     return {f"trainer.{name}" for name in _FREE}
 
@@ -145,6 +177,29 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+class LossPicture(Callback):
+    """Draw the loss after every validation and at the end."""
+
+    def __init__(self, folder: RunFolder, name: str, title: str) -> None:
+        self.folder = folder
+        self.name = name
+        self.title = title
+
+    def on_validation_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Draw what there is so far."""
+        if trainer.is_global_zero:
+            self.folder.draw_loss(self.name, title=self.title)
+
+    def on_train_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Draw the whole run."""
+        if trainer.is_global_zero:
+            self.folder.draw_loss(self.name, title=self.title)
+
+
 def run_training(
     task: lightning.LightningModule,
     data: StepData,
@@ -153,6 +208,7 @@ def run_training(
     *,
     seed: int,
     monitor: str,
+    title: str = "",
     sharded: Sequence[type[nn.Module]] = (),
     report: Report | None = None,
     progress: Progress = silent,
@@ -165,7 +221,8 @@ def run_training(
         settings: see `TrainerSettings`.
         folder: where everything is written.
         seed: seeds what is random inside the model; batches have their own.
-        monitor: validation metric that tells the best weights, lower is better.
+        monitor: validation metric that tells the best weights, lower is better; it is also drawn.
+        title: set above the picture.
         sharded: module classes that FSDP splits.
         report: called with every row of the table.
         progress: told after every step.
@@ -181,6 +238,7 @@ def run_training(
     if settings.max_minutes is not None:
         callbacks.append(TimeLimit(metrics, settings.max_minutes))
     callbacks.append(Checkpoints(folder.checkpoints, every=settings.save_every, monitor=monitor))
+    callbacks.append(LossPicture(folder, monitor.removeprefix("val_"), title))
     with quiet_engine(settings.threads), progress("training", total=settings.max_steps) as advance:
         callbacks.append(StepProgress(advance))
         trainer = make_trainer(settings, folder.path, callbacks, sharded=sharded)

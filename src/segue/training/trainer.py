@@ -14,6 +14,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, Strategy
 from pydantic import Field
 from torch import nn
+from typing_extensions import override
 
 from segue.core.config import StrictModel
 from segue.core.files import atomic_path
@@ -50,6 +51,7 @@ class TrainerSettings(StrictModel):
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Checkpoints that are whole or absent, and that are read without running any code of theirs."""
 
+    @override
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Path | str, storage_options: Any | None = None
     ) -> None:
@@ -57,10 +59,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         with atomic_path(path) as temporary:
             torch.save(checkpoint, temporary)
 
+    @override
     def load_checkpoint(
         self,
         path: Path | str,
-        map_location: Any | None = "cpu",
+        map_location: Any = "cpu",
         weights_only: bool | None = True,
     ) -> dict[str, Any]:
         """Read tensors and plain values only, whatever the caller asked for."""

@@ -11,6 +11,7 @@ from segue.symbolic.data.windows import InfillBatches, NextTokenBatches, Prepare
 from segue.symbolic.model.gpt import GPT, Block
 from segue.symbolic.model.recipe import MidiRecipe
 from segue.symbolic.model.task import MidiGPTTask
+from segue.symbolic.model.weights import Weights, load_into, read_weights, same_tokens
 from segue.symbolic.tokenizer import Tokenizer
 from segue.symbolic.vocabulary import TokenType
 from segue.training.callbacks import Report
@@ -68,8 +69,10 @@ def fit(
     folder = RunFolder(Path(run_folder))
     train = Prepared(Path(data), "train")
     tokenizer = train.tokenizer
-    folder.begin(recipe, resume=resume)
     task = _make_task(recipe, tokenizer)
+    if init_from is not None and not folder.last.exists():
+        _start_from(task.model, read_weights(init_from), Path(data))
+    folder.begin(recipe, resume=resume)
     batches = StepData(
         make_batches(recipe, train),
         _validation(recipe, Path(data)),
@@ -84,13 +87,13 @@ def fit(
         folder,
         seed=recipe.seed,
         monitor=task.monitor,
+        title=recipe.name,
         sharded=[Block],
         report=report,
         progress=progress,
     )
-    validation = {n: float(v) for n, v in trainer.callback_metrics.items() if n[:4] == "val_"}
     finished = trainer.global_step >= recipe.trainer.max_steps
-    return FitResult(folder, trainer.global_step, finished, validation)
+    return FitResult(folder, trainer.global_step, finished, folder.last_validation())
 
 
 def make_batches(
@@ -126,8 +129,22 @@ def notes_per_token(tokenizer: Tokenizer) -> list[int]:
         return [int(flag) for flag in is_note]
     return [
         int(is_note[tokenizer.to_base(np.array([token]))].sum())
-        for token in range(tokenizer.vocab_size)
+        for token in range(tokenizer.size)
     ]
+
+
+def _start_from(model: GPT, weights: Weights, data: Path) -> None:
+    """Put trained weights into a new model, after a check that its tokens mean the same.
+
+    Raises:
+        SettingError: the folder was prepared with another tokenizer, or the model is another.
+    """
+    if weights.tokenizer and not same_tokens(data / "tokenizer.json", weights.tokenizer):
+        raise SettingError(
+            f"{data} was prepared with another tokenizer than that of {weights.origin}. "
+            f"Prepare it again with --tokenizer {weights.tokenizer}."
+        )
+    load_into(model, weights)
 
 
 def _make_task(recipe: MidiRecipe, tokenizer: Tokenizer) -> MidiGPTTask:
