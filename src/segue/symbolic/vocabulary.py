@@ -35,6 +35,7 @@ _UNSUPPORTED_OPTIONS = (
     "program_changes",
     "sustain_pedal_duration",
 )
+_UNSUPPORTED_ADDITIONS = ("max_bar_embedding", "use_bar_end_tokens", "add_trailing_bars")
 
 
 class TokenType(IntEnum):
@@ -94,8 +95,13 @@ def _tokens_of(config: Mapping[str, Any]) -> list[str]:
         tokens += [f"PitchDrum_{pitch}" for pitch in range(low, high + 1)]
     if config["use_tempos"]:
         tokens += [f"Tempo_{tempo}" for tempo in _tempos(config)]
-    tokens += [f"Program_{program}" for program in config["programs"]]
+    tokens += [f"Program_{program}" for program in _programs(config)]
     return tokens + [f"TimeSig_{numerator}/{denominator}" for numerator, denominator in signatures]
+
+
+def _programs(config: Mapping[str, Any]) -> list[int]:
+    """Return the programs in the order of MidiTok, which goes through a Python set of them."""
+    return list(set(config["programs"]))
 
 
 def _velocities(num_velocities: int) -> list[int]:
@@ -134,6 +140,10 @@ def _check(config: Mapping[str, Any], where: str) -> None:
     wrong = [name for name in _UNSUPPORTED_OPTIONS if config.get(name)]
     needed = ("use_programs", "one_token_stream_for_programs", "use_time_signatures")
     wrong += [f"no {name}" for name in needed if not config.get(name)]
+    additional = config.get("additional_params") or {}
+    wrong += [name for name in _UNSUPPORTED_ADDITIONS if additional.get(name)]
+    if set(config["programs"]) - set(config.get("use_note_duration_programs", config["programs"])):
+        wrong.append("programs without durations")
     if wrong:
         raise BundleError(
             f"{where} has options that Segue's codec does not know ({', '.join(wrong)}). Train a "
@@ -275,7 +285,7 @@ class Vocabulary:
     @cached_property
     def programs(self) -> NDArray[np.int64]:
         """Program number of every program token, -1 for drums."""
-        return np.array(self.config["programs"], np.int64)
+        return np.array(_programs(self.config), np.int64)
 
     @cached_property
     def program_index(self) -> dict[int, int]:
