@@ -186,7 +186,8 @@ def _last_before(
     codes = (change_groups * stride + change_moments)[order]
     at = np.searchsorted(codes, groups * stride + moments) - 1
     fits = (at >= 0) & (change_groups[order][at] == groups)
-    return np.where(fits, changes.events["first"][order][at], -1)
+    programs = changes.events["first"][order].astype(np.int64)
+    return np.where(fits, programs[at], -1)
 
 
 def _list_tracks(
