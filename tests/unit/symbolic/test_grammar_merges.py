@@ -1,0 +1,148 @@
+"""Merged tokens are legal exactly where their parts are, one after the other."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from tests.generation import grammar, random_spec, signature, vocabulary
+
+from segue.symbolic.grammar import Grammar, HoleSpec, State
+from segue.symbolic.vocabulary import TokenType
+
+NEVER_MERGED = (TokenType.PAD, TokenType.EOS, TokenType.SEP, TokenType.HOLE, TokenType.OTHER)
+NARROW = {TokenType.POSITION: 6, TokenType.PITCH: 4, TokenType.PITCH_DRUM: 4, TokenType.PROGRAM: 4}
+
+
+@dataclass(frozen=True)
+class Expansions:
+    """Merged tokens by their parts, as `Merges` has them."""
+
+    parts: tuple[tuple[int, ...], ...]
+
+    @property
+    def size(self) -> int:
+        return vocabulary().size + len(self.parts)
+
+    def expand(self, token: int) -> tuple[int, ...]:
+        return self.parts[token - vocabulary().size]
+
+
+def walk(state: State, rng: np.random.Generator, length: int) -> list[int]:
+    """A stream over few different tokens, so that merges meet again and again."""
+    types, written = vocabulary().types, []
+    while not state.done and len(written) < length:
+        legal = np.flatnonzero(state.mask()[: vocabulary().size])
+        kind = rng.choice(np.unique(types[legal]))
+        token = int(rng.choice(legal[types[legal] == kind][: NARROW.get(kind, 2)]))
+        state.advance(token)
+        written.append(token)
+    return written
+
+
+def holes() -> list[HoleSpec]:
+    four, three, one = signature(4, 4), signature(3, 4), signature(1, 4)
+    both = [HoleSpec((four, three, four), 2, 9, (0, -1, 1), 480, end) for end in ("eos", "bar")]
+    return [*both, HoleSpec((one,), 2, 9, (1, 0))]
+
+
+def starts(rules: Grammar, number: int) -> State:
+    return rules.start(holes()[number % 4]) if number % 4 < 3 else rules.start_free()
+
+
+@pytest.fixture(scope="module")
+def merged() -> Grammar:
+    """A grammar with pieces of valid streams as merged tokens, a fifth of them spoiled."""
+    rng = np.random.default_rng(0)
+    found = set()
+    for number in range(1200):
+        stream = walk(starts(grammar(), number), rng, 60)
+        begin = int(rng.integers(max(1, len(stream) - 3)))
+        parts = stream[begin : begin + int(rng.integers(2, 12))]
+        if number % 5 == 0:
+            parts[int(rng.integers(len(parts)))] = int(rng.integers(vocabulary().size))
+        kinds = vocabulary().types[parts]
+        if len(parts) > 1 and not np.isin(kinds, NEVER_MERGED).any():
+            found.add(tuple(parts))
+    assert len(found) > 400
+    return Grammar(vocabulary(), Expansions(((), *sorted(found), ())))
+
+
+def step_by_step(rules: Grammar, state: State) -> np.ndarray:
+    """The definition: take the parts one after the other, by a grammar that knows no merges."""
+    base = state.mask()
+    legal = np.concatenate([base, np.zeros(len(rules.expansions), bool)])
+    for number, parts in enumerate(rules.expansions):
+        if parts and base[parts[0]]:
+            twin = state.copy()
+            legal[len(base) + number] = all(taken(twin, part) for part in parts)
+    return legal
+
+
+def taken(state: State, part: int) -> bool:
+    if not state.done:
+        if not state.mask()[part]:
+            return False
+        state.take(part)
+    return True
+
+
+def test_masks_are_those_of_the_parts(merged: Grammar) -> None:
+    rng = np.random.default_rng(1)
+    num_legal = np.zeros(2, int)
+    for number in range(24):
+        state, plain = starts(merged, number), starts(grammar(), number)
+        for _ in range(30):
+            if state.done:
+                break
+            mask = state.mask()
+            expected = step_by_step(merged, plain)
+            wrong = np.flatnonzero(mask != expected)
+            assert not len(wrong), (str(state), merged.name(int(wrong[0])), mask[wrong[0]])
+            num_legal[number % 4 // 3] += mask[vocabulary().size :].sum()
+            legal = np.flatnonzero(mask)
+            longer = legal[legal >= vocabulary().size]
+            token = int(rng.choice(longer if len(longer) and rng.random() < 0.5 else legal))
+            state.advance(token)
+            for part in merged.parts(token):
+                if not plain.done:
+                    plain.advance(part)
+    assert (num_legal > 1000).all()
+
+
+def test_generations_with_merged_tokens_are_valid(merged: Grammar) -> None:
+    rng = np.random.default_rng(2)
+    for number in range(100):
+        spec = holes()[number % 3]
+        state, written = merged.start(spec), []
+        while not state.done:
+            legal = np.flatnonzero(state.mask())
+            longer = legal[legal >= vocabulary().size]
+            written.append(int(rng.choice(longer if len(longer) else legal)))
+            state.advance(written[-1])
+        base = [part for token in written for part in merged.parts(token)]
+        if spec.end == "eos":
+            assert grammar().check(base, spec) == []
+        assert merged.check(written, spec) == []
+
+
+def test_closing_leaves_merged_tokens_out(merged: Grammar) -> None:
+    state = merged.start(holes()[0])
+    assert state.mask()[vocabulary().size :].any()
+    assert not state.mask(closing=True)[vocabulary().size :].any()
+
+
+def test_tokens_without_parts_say_nothing(merged: Grammar) -> None:
+    spec = holes()[2]
+    base = vocabulary().size
+    state = merged.start(spec)
+    assert not state.mask()[base]
+    stream = [base, vocabulary().id("Bar_None"), vocabulary().id("TimeSig_1/4")]
+    assert merged.check([*stream, vocabulary().id("EOS_None")], spec) == []
+
+
+def test_a_vocabulary_of_empty_tokens_is_the_base_one() -> None:
+    rules = Grammar(vocabulary(), Expansions(((),)))
+    spec = random_spec(np.random.default_rng(3))
+    mask = rules.start(spec).mask()
+    assert mask[:-1].tolist() == grammar().start(spec).mask().tolist()
+    assert not mask[-1]
