@@ -153,7 +153,8 @@ def _truncated(values: Floats, settings: SamplingSettings) -> Floats:
         greedy = np.zeros(len(values))
         greedy[values.argmax()] = 1
         return greedy
-    chances = np.exp((values - values.max()) / settings.temperature)
+    with np.errstate(over="ignore"):  # A temperature next to zero leaves the likeliest alone.
+        chances = np.exp((values - values.max()) / settings.temperature)
     if settings.top_k is not None and settings.top_k < len(chances):
         least = np.partition(chances, -settings.top_k)[-settings.top_k]
         chances[chances < least] = 0
