@@ -1,4 +1,4 @@
-"""`segue demo`: the bundled model fills a hole in the bundled piece."""
+"""`segue demo`: the bundled model writes new music into a piece that comes with the package."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +8,9 @@ import typer
 
 from segue.cli.console import tell
 
+PIECE = "quartet"
 FIRST_BAR, LAST_BAR = 9, 12
-TRACKS = ["piano"]
+TRACK = "Violin I"
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,10 @@ class DemoFiles:
     """What the demo writes.
 
     Attributes:
-        original: the bundled piece as it is.
+        original: the piece as it comes with the package.
         inpainted: the piece with the hole filled.
         sound: the inpainted piece, rendered.
-        picture: the piano roll, the hole marked.
+        picture: its piano roll, the hole marked.
     """
 
     original: Path
@@ -45,8 +46,8 @@ def demo(
     ),
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives other music.")] = 1,
 ) -> None:
-    """Inpaint a bundled piece with the bundled model; MIDI, WAV and picture in ./segue-demo."""
-    tell(f"Writing new music into bars {FIRST_BAR} to {LAST_BAR} of the {' and '.join(TRACKS)} ...")
+    """Write new bars into a bundled piece: MIDI, WAV and picture in ./segue-demo."""
+    tell(f"Writing new music into bars {FIRST_BAR} to {LAST_BAR} of {TRACK} ...")
     files = run_demo(output, seed=seed)
     for path in (files.original, files.inpainted, files.sound, files.picture):
         print(path)
@@ -64,29 +65,20 @@ def run_demo(folder: Path, *, seed: int) -> DemoFiles:
         DataError: the folder cannot be written.
     """
     from segue.core.region import Region
-    from segue.symbolic.inpaint import inpaint
-    from segue.symbolic.loaded import MidiModel
+    from segue.symbolic.demo_piece import demo_piece
     from segue.symbolic.render import piano_roll_of, render_wav, save_png
-    from segue.symbolic.score import Piece
+    from segue.symbolic.song import Song
 
     files = DemoFiles.inside(folder)
-    piece = Piece.open(demo_piece())
-    region = Region.parse((FIRST_BAR, LAST_BAR), tracks=TRACKS)
-    model = MidiModel.open()
-    settings = model.defaults.model_copy(update={"seed": seed})
-    filling = inpaint(piece, region, model=model, settings=settings)[0]
-    piece.save(files.original)
+    song = Song.from_bytes(demo_piece(PIECE), name="The demo piece")
+    bars = (FIRST_BAR, LAST_BAR)
+    filling = song.inpaint(bars=bars, tracks=[TRACK], seed=seed)[0]
+    song.save(files.original)
     filling.save(files.inpainted)
     render_wav(filling.piece, files.sound)
-    title = f"bars {FIRST_BAR} to {LAST_BAR} of the {' and '.join(TRACKS)}"
+    region = Region.parse(bars, tracks=[TRACK])
+    title = f"New: bars {FIRST_BAR} to {LAST_BAR} of {TRACK}"
     save_png(
-        piano_roll_of(filling.piece, region=region, compare_with=piece, title=title), files.picture
+        piano_roll_of(filling.piece, region=region, compare_with=song, title=title), files.picture
     )
     return files
-
-
-def demo_piece() -> Path:
-    """Return the path of the bundled demo piece."""
-    import importlib.resources
-
-    return Path(str(importlib.resources.files("segue"))) / "weights" / "demo.mid"
