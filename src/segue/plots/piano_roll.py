@@ -34,6 +34,7 @@ BAR_STEPS = (1, 2, 4, 8, *(m * 10**e for e in range(1, 12) for m in (1, 2, 5)))
 LANE_GAP_ROWS = 3.0
 MIN_LANE_ROWS = 13
 MIN_DRUM_ROWS = 6
+DRUM_ROW_HEIGHT = 1.6
 MAX_LANES_TWICE = 6
 MIN_NOTE_PIXELS = 2.2
 FIGURE_WIDTH_IN = 13.0
@@ -70,8 +71,14 @@ class Notes:
 
     def select(self, keep: np.ndarray) -> "Notes":
         """Return the notes at the indices, or under the mask, `keep`."""
-        arrays = (self.track, self.pitch, self.velocity, self.onset_ticks, self.duration_ticks)
-        return Notes(*(array[keep] for array in arrays), is_new=self.new[keep])
+        return Notes(
+            self.track[keep],
+            self.pitch[keep],
+            self.velocity[keep],
+            self.onset_ticks[keep],
+            self.duration_ticks[keep],
+            is_new=self.new[keep],
+        )
 
 
 @dataclass(frozen=True)
@@ -100,13 +107,14 @@ class _Rows:
     base: float
     pitches: np.ndarray  # the pitch of each row, ascending
     has_notes: bool
+    row_height: float
 
     @property
     def top(self) -> float:
-        return self.base + len(self.pitches)
+        return self.base + len(self.pitches) * self.row_height
 
     def y(self, pitch: np.ndarray) -> np.ndarray:
-        return self.base + np.searchsorted(self.pitches, pitch)
+        return self.base + np.searchsorted(self.pitches, pitch) * self.row_height
 
 
 def pitch_name(pitch: int) -> str:
@@ -203,9 +211,9 @@ def _lay_out(shown: Sequence[int], lanes: Sequence[Lane], parts: Sequence[Notes]
     base = 0.0
     for index in reversed(shown):
         used = np.unique(np.concatenate([part.pitch[part.track == index] for part in parts]))
-        rows.append(
-            _Rows(index, base, _row_pitches(used.astype(int), lanes[index]), bool(len(used)))
-        )
+        row_height = DRUM_ROW_HEIGHT if lanes[index].is_drum and len(used) else 1.0
+        pitches = _row_pitches(used.astype(int), lanes[index])
+        rows.append(_Rows(index, base, pitches, bool(len(used)), row_height))
         base = rows[-1].top + LANE_GAP_ROWS
     return rows[::-1]
 
@@ -277,7 +285,8 @@ def _draw_paper(axes: "Axes", rows: Sequence[_Rows], lanes: Sequence[Lane]) -> N
     for row in rows:
         is_drum, index = lanes[row.lane].is_drum, np.arange(len(row.pitches))
         dark = index % 2 == 1 if is_drum else np.isin(row.pitches % 12, BLACK_KEYS)
-        stripes += [(row.base + i, row.base + i + 1) for i in index[dark & row.has_notes]]
+        edges = row.base + np.arange(len(row.pitches) + 1) * row.row_height
+        stripes += [(edges[i], edges[i + 1]) for i in index[dark & row.has_notes]]
         name = " ".join(lanes[row.lane].name.split())
         axes.text(
             -0.062, (row.base + row.top) / 2, name if len(name) <= 18 else name[:17] + "…",
@@ -313,22 +322,23 @@ def _add_boxes(
     notes = notes.select(np.isin(notes.track, [row.lane for row in rows]))
     if not len(notes):
         return
-    low = np.zeros(len(notes))
+    low, high = np.zeros(len(notes)), np.zeros(len(notes))
     for row in rows:
         inside = notes.track == row.lane
-        low[inside] = row.y(notes.pitch[inside])
+        low[inside] = row.y(notes.pitch[inside]) + 0.04
+        high[inside] = low[inside] + 0.92 * row.row_height
     faces: object = "none"
     if face:
         strength = 0.55 + 0.45 * np.clip(notes.velocity / 96.0, 0, 1)[:, None]
         faces = 1 - strength * (1 - np.array(to_rgb(face)))
     collection = PolyCollection(
-        _corners(axes, notes, low), facecolors=faces, edgecolors=edge, linewidths=0.8,
+        list(_corners(axes, notes, low, high)), facecolors=faces, edgecolors=edge, linewidths=0.8,
         zorder=zorder,
     )  # fmt: skip
     axes.add_collection(collection, autolim=False)
 
 
-def _corners(axes: "Axes", notes: Notes, low: np.ndarray) -> np.ndarray:
+def _corners(axes: "Axes", notes: Notes, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Return the boxes `[notes, 4, 2]`: a hair's gap to the next note, never too thin to see."""
     view = axes.get_xlim()
     tick_pixels = axes.get_window_extent().width / (view[1] - view[0])
@@ -336,24 +346,24 @@ def _corners(axes: "Axes", notes: Notes, low: np.ndarray) -> np.ndarray:
     width = np.maximum(width - 0.7 / tick_pixels, MIN_NOTE_PIXELS / tick_pixels)
     start = notes.onset_ticks.astype(float)
     end = start + width
-    corners = np.stack([start, low + 0.04, start, low + 0.96, end, low + 0.96, end, low + 0.04], 1)
+    corners = np.stack([start, low, start, high, end, high, end, low], axis=1)
     return corners.reshape(-1, 4, 2)
 
 
 def _label_rows(axes: "Axes", rows: Sequence[_Rows], lanes: Sequence[Lane]) -> None:
     """Write pitch or drum names on the y axis, as many as can be read."""
     low, high = axes.get_ylim()
-    dpi = axes.get_figure(root=True).get_dpi()
-    row_points = 72 * axes.get_window_extent().height / dpi / (high - low)
+    height_in = axes.get_window_extent().height / axes.figure.dpi
+    row_points = 72 * height_in / (high - low)
     places: list[float] = []
     names: list[str] = []
     for row in rows:
-        spacing = max(1, int(np.ceil(7.2 / row_points)))
+        spacing = max(1, int(np.ceil(7.0 / row_points / row.row_height)))
         for index in _labelled(row, lanes[row.lane], spacing=spacing):
             pitch = int(row.pitches[index])
             is_drum = lanes[row.lane].is_drum
             names.append(DRUM_NAMES.get(pitch, f"Drum {pitch}") if is_drum else pitch_name(pitch))
-            places.append(row.base + index + 0.5)
+            places.append(row.base + (index + 0.5) * row.row_height)
     axes.set_yticks(places, names)
     axes.tick_params(axis="y", length=0, labelsize=6.5)
 

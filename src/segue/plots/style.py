@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Figure  # noqa: PLC0414 - callers name the type
 
 # After the palettes of Okabe and Ito (2008) and of Paul Tol ("muted"), reordered so that
 # neighbours differ in lightness as well as in hue. Vermilion is kept for what is new.

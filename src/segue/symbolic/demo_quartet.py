@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from segue.symbolic.demo_piece import (
+from segue.symbolic.demo_notation import (
     BEATS_PER_BAR,
     DemoNote,
     DemoPart,

@@ -3,7 +3,7 @@
 Melody and chords are written out; the left hand's voicings move as little as they can.
 """
 
-from segue.symbolic.demo_piece import (
+from segue.symbolic.demo_notation import (
     BEATS_PER_BAR,
     DemoNote,
     DemoPart,

@@ -8,6 +8,7 @@ import contextlib
 import tempfile
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -23,7 +24,7 @@ from segue.symbolic.soundfont import SoundFont
 from segue.symbolic.synthesis import PlayedNotes, synthesize
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from segue.plots.style import Figure
 
 AUDIO_FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 PEAK_DBFS = -1.0
@@ -144,7 +145,7 @@ def _excerpt(
 @contextlib.contextmanager
 def _scratch(folder: Path) -> Iterator[IO[bytes]]:
     """Give a file for the unscaled mix: in memory while it is small, beside the target else."""
-    with tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES, dir=folder) as stream:
+    with tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES, dir=str(folder)) as stream:
         yield stream
 
 
@@ -305,7 +306,7 @@ def piano_roll_of(
     ghost = None
     if before is not None:
         is_new = _absent(after, before) if span is None else _inside(after, span)
-        after = Notes(*_columns(after), is_new=is_new)
+        after = replace(after, is_new=is_new)
         ghost = None if two_panels else before.select(_replaced(before, after, span))
     return piano_roll(
         after, lanes=lanes, bar_ticks=_bars_of(piece, place), region=span, ghost=ghost,
@@ -324,11 +325,6 @@ def _notes_of(piece: Piece, lane_of: dict[tuple[int, int], int]) -> Notes:
     rows, lane = rows[lane >= 0], lane[lane >= 0]
     names = ("pitch", "velocity", "onset_ticks", "duration_ticks")
     return Notes(lane, *(rows[name] for name in names))
-
-
-def _columns(notes: Notes) -> tuple[np.ndarray, ...]:
-    """Return the arrays of the notes, without which are new."""
-    return (notes.track, notes.pitch, notes.velocity, notes.onset_ticks, notes.duration_ticks)
 
 
 def _span_of(place: ResolvedRegion, shown: list[int]) -> Span:

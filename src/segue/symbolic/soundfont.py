@@ -22,7 +22,8 @@ from segue.errors import DataError
 
 DRUM_BANK = 128
 MAX_REGIONS_PER_PRESET = 4096
-MAX_SAMPLE_FRAMES = 1 << 24
+MAX_SAMPLE_FRAMES = 1 << 22
+MAX_ZONES_READ = 16_384
 HARDWARE_ATTENUATION = 0.4
 VORBIS_FLAG = 0x10
 
@@ -126,7 +127,10 @@ class Region:
         decay += self.value(KEY_TO_DECAY) * (60 - key)
         sustain_db = float(np.clip(self.value(VOLUME_ENVELOPE + 4) / 10, 0, 100))
         return Envelope(
-            *(_seconds(cents) for cents in (delay, attack, hold, decay)),
+            _seconds(delay),
+            _seconds(attack),
+            _seconds(hold),
+            _seconds(decay),
             sustain_db,
             _seconds(release),
         )
@@ -138,7 +142,10 @@ class Region:
             self.value(FILTER_ENVELOPE + i) for i in range(6)
         )
         return Envelope(
-            *(_seconds(cents) for cents in (delay, attack, hold, decay)),
+            _seconds(delay),
+            _seconds(attack),
+            _seconds(hold),
+            _seconds(decay),
             float(np.clip(1 - sustain / 1000, 0, 1)),
             _seconds(release),
         )
@@ -238,7 +245,7 @@ class SoundFont:
     def _chunks(self) -> Iterator[tuple[bytes, memoryview]]:
         """Yield the chunks inside the lists of the RIFF file."""
         data = self._data
-        if data[:4] != b"RIFF" or data[8:12] != b"sfbk":
+        if bytes(data[:4]) != b"RIFF" or bytes(data[8:12]) != b"sfbk":
             raise DataError(
                 f"{self.path} is not a SoundFont: it begins with {bytes(data[:4])!r}. "
                 f"Give a .sf2 or .sf3 file."
@@ -289,13 +296,15 @@ class SoundFont:
         """Return the regions of a preset: each of its zones meets each of its instrument's."""
         bags, instruments = self._tables[b"phdr"]["bag"], self._tables[b"inst"]["bag"]
         regions: list[Region] = []
+        num_zones = 0
         for outer in self._zones(b"pbag", b"pgen", int(bags[index]), int(bags[index + 1])):
             at = outer[INSTRUMENT_INDEX]
             if not 0 <= at < len(instruments) - 1:
                 raise self._damaged(f"a preset names instrument {at}, which is not there")
             inners = self._zones(b"ibag", b"igen", int(instruments[at]), int(instruments[at + 1]))
             regions += [region for inner in inners if (region := _meet(outer, inner)) is not None]
-            if len(regions) > MAX_REGIONS_PER_PRESET:
+            num_zones += len(inners)
+            if len(regions) > MAX_REGIONS_PER_PRESET or num_zones > MAX_ZONES_READ:
                 raise self._damaged("a preset has too many regions")
         return tuple(regions)
 
@@ -345,9 +354,12 @@ class SoundFont:
         try:
             with soundfile.SoundFile(io.BytesIO(self._pool[start:end])) as stream:
                 frames = stream.read(MAX_SAMPLE_FRAMES, dtype="float32", always_2d=True)
-                return frames[:, 0].copy(), int(stream.samplerate)
+                rate_hz = int(stream.samplerate)
         except (soundfile.LibsndfileError, RuntimeError) as error:
             raise self._damaged(f"a compressed sample cannot be decoded ({error})") from error
+        if not np.isfinite(frames).all():
+            raise self._damaged("a compressed sample holds numbers that are no sound")
+        return np.clip(frames[:, 0], -1, 1), rate_hz
 
     def _damaged(self, what: str) -> DataError:
         """Return the error for a file that breaks the format."""

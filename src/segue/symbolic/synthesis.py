@@ -18,6 +18,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from segue.errors import DataError
 from segue.symbolic import soundfont as sf
 from segue.symbolic.soundfont import Envelope, Region, Sample, SoundFont
 
@@ -30,6 +31,8 @@ SILENCE_DB = 60.0
 DECAY_RANGE_DB = 100.0
 MAX_CACHED_FRAMES = 24_000_000
 LOOP_MARGIN_FRAMES = 256
+SETTLING_FRAMES = 4096
+MAX_LAYERS = 64
 OPEN_FILTER_CENTS = 13000
 
 Wave = NDArray[np.float32]
@@ -118,7 +121,8 @@ def synthesize(
 def _voices(notes: PlayedNotes, font: SoundFont, rate_hz: int) -> list[_Voice]:
     """Return what sounds, in order of time; equal notes at one time are one louder voice."""
     voices: list[_Voice] = []
-    for note in _merged(notes, rate_hz):
+    rows = _merged(notes, rate_hz)
+    for note in rows:
         start, held, pitch, velocity, program, is_drum, gain, pan = note
         for region in font.regions(int(program), is_drum=bool(is_drum)):
             if not region.keys[0] <= pitch <= region.keys[1]:
@@ -137,6 +141,11 @@ def _voices(notes: PlayedNotes, font: SoundFont, rate_hz: int) -> list[_Voice]:
                     group,
                 )
             )  # fmt: skip
+        if len(voices) > MAX_LAYERS * len(rows):
+            raise DataError(
+                f"The SoundFont {font.path} sounds more than {MAX_LAYERS} samples for one note. It "
+                f"is damaged, or not meant to be played: name another one."
+            )
     return _choke(voices, int(CHOKE_SECONDS * rate_hz))
 
 
@@ -247,7 +256,7 @@ class _Waves:
             resonance_db=region.value(sf.RESONANCE) / 10,
             limit=0.5 / step,
         )
-        place = np.arange(length) * step
+        place = np.arange(length, dtype=np.float64) * step
         if loop is not None:
             beyond = place >= loop[1]
             place[beyond] = loop[0] + (place[beyond] - loop[0]) % (loop[1] - loop[0])
@@ -274,7 +283,7 @@ def _hertz(absolute_cents: int) -> float:
 
 
 def _unrolled(sample: Sample) -> tuple[Wave, tuple[int, int] | None]:
-    """Return the frames with the loop played twice and a margin, and where its second time is.
+    """Return the frames with more of the loop behind them, and the loop moved into that part.
 
     The filter has settled by then, so the loop closes without a click.
     """
@@ -282,9 +291,10 @@ def _unrolled(sample: Sample) -> tuple[Wave, tuple[int, int] | None]:
         return sample.frames, None
     start, end = sample.loop
     size = end - start
-    place = np.arange(end + size + LOOP_MARGIN_FRAMES)
+    settled = SETTLING_FRAMES
+    place = np.arange(end + settled + LOOP_MARGIN_FRAMES)
     place[end:] = start + (place[end:] - start) % size
-    return sample.frames[place], (start + size, end + size)
+    return sample.frames[place], (start + settled, end + settled)
 
 
 def _filtered(frames: Wave, *, cutoff: float, resonance_db: float, limit: float) -> Wave:
