@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from segue.symbolic.grammar import Grammar, HoleSpec
-from segue.symbolic.stream import Stream
+from segue.symbolic.stream import Stream, parse, render
 from segue.symbolic.vocabulary import TokenType, Vocabulary
 
 REMI_OPTIONS: dict[str, Any] = {
@@ -157,3 +157,26 @@ class FakeSession:
 def digest(state: int, token: int, time: int) -> int:
     """The history after one more token."""
     return zlib.crc32(np.array([state, token, time]).tobytes())
+
+
+def problems(ids: np.ndarray, spec: HoleSpec) -> list[str]:
+    """What is wrong with a generated hole, by the grammar and by what its notes say."""
+    words = vocabulary()
+    found = grammar().check(ids, spec)
+    grid = parse(words, ids)
+    notes = grid.notes
+    if tuple(grid.signatures) != spec.signatures:
+        found.append(f"bars {grid.signatures} were written, {spec.signatures} were asked for")
+        return found
+    lowest, end = np.zeros(grid.num_bars, int), words.bar_positions[grid.signatures]
+    lowest[0], end[-1] = spec.first_position, min(spec.last_position, end[-1])
+    outside = (notes["position"] < lowest[notes["bar"]]) | (notes["position"] >= end[notes["bar"]])
+    found += [f"{outside.sum()} notes start outside"] * bool(outside.any())
+    strange = set(notes["program"].tolist()) - set(spec.programs)
+    found += [f"instruments {strange} were not asked for"] * bool(strange)
+    if len(np.unique(notes[["bar", "position", "program", "pitch"]])) < len(notes):
+        found.append("a note is there twice")
+    again = render(words, grid).ids
+    if again.tolist() != ids[: len(again)].tolist() or len(ids) - len(again) > 1:
+        found.append("rendering the parsed notes gives other tokens")
+    return found
