@@ -129,7 +129,7 @@ def _not_a_span(span: object, unit: Unit) -> SettingError:
 
 def _check_counts(region: Region) -> None:
     """Raise SettingError unless the region is a span of whole bars or beats."""
-    if region.start != int(region.start) or region.end != int(region.end):
+    if not (float(region.start).is_integer() and float(region.end).is_integer()):
         raise SettingError(f"{region}: {region.unit} are whole numbers.")
     if not 1 <= region.start <= region.end:
         raise SettingError(
