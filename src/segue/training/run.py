@@ -43,10 +43,11 @@ from segue.training.data import StepData
 from segue.training.table import read_rows
 from segue.training.trainer import TrainerSettings, make_trainer, quiet_engine
 
-_FREE = {
-    "accelerator", "devices", "nodes", "strategy", "threads", "workers", "save_every", "max_minutes",
-}  # fmt: skip
-"""Trainer settings that may differ when a run goes on: they change where, not what."""
+_WHERE = ("accelerator", "devices", "nodes", "strategy", "threads", "workers")
+_WHEN = ("save_every", "max_minutes")
+_WORDS = ("summary", "hardware", "duration", "expected")
+_FREE = {*(f"trainer.{name}" for name in _WHERE + _WHEN), *_WORDS}
+"""Settings that may differ when a run goes on: they do not change what is computed."""
 
 _PACKAGES = ("segue", "torch", "lightning", "numpy")
 
@@ -82,21 +83,31 @@ class RunFolder:
         """Weights of the best validation."""
         return self.checkpoints / "best.ckpt"
 
-    def begin(self, settings: StrictModel, *, resume: bool) -> None:
+    def begin(
+        self, settings: StrictModel, *, resume: bool, inputs: Mapping[str, str] | None = None
+    ) -> None:
         """Write the settings, or check that they are those of the run that is going on.
 
+        Args:
+            settings: the recipe.
+            resume: whether a run that is there may go on.
+            inputs: what the run reads, as name → SHA-256, such as the prepared data's list.
+
         Raises:
-            SettingError: the folder holds a run with other settings, or one that must not go on.
+            SettingError: the folder holds a run with other settings or inputs, or one that must
+                not go on.
         """
+        inputs = dict(inputs or {})
         if self.last.exists() and not resume:
             raise SettingError(
                 f"{self.path} holds a run already. Name another folder, or go on with that run."
             )
         if self.last.exists():
             self._check_same(settings)
+            self._check_inputs(inputs)
         if is_first_process():
             write_text(self.recipe, dump_yaml(settings))
-            self._note_start()
+            self._note_start(inputs)
 
     def keep(self, file: Path) -> None:
         """Copy a file that belongs to the weights, such as a tokenizer, into the folder."""
@@ -128,7 +139,7 @@ class RunFolder:
         changed = [
             f"{name}: {before.get(name)!r} before, {now.get(name)!r} now"
             for name in sorted(before.keys() | now.keys())
-            if before.get(name) != now.get(name) and name not in _free_names()
+            if before.get(name) != now.get(name) and name not in _FREE
         ]
         if changed:
             raise SettingError(
@@ -136,13 +147,28 @@ class RunFolder:
                 "Go on with the same ones, or start a new run from its weights in another folder."
             )
 
-    def _note_start(self) -> None:
-        """Add versions and hardware to ``run.json``."""
+    def _check_inputs(self, inputs: Mapping[str, str]) -> None:
+        """Compare what the run reads with what it read at its last start."""
+        before = [start["inputs"] for start in self.starts() if "inputs" in start]
+        if before and before[-1] != inputs:
+            names = sorted(n for n in inputs if before[-1].get(n) != inputs[n])
+            raise SettingError(
+                f"The run in {self.path} was started with other inputs ({', '.join(names)}), so it "
+                "cannot go on as it was. Give it the same ones, or start a run in another folder."
+            )
+
+    def starts(self) -> list[dict[str, Any]]:
+        """Return the entries of ``run.json``: inputs, versions and hardware of every start."""
         path = self.path / "run.json"
-        starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+    def _note_start(self, inputs: Mapping[str, str]) -> None:
+        """Add this start to ``run.json``."""
+        starts = self.starts()
         starts.append(
             {
                 "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "inputs": dict(inputs),
                 "python": platform.python_version(),
                 "machine": f"{platform.system()} {platform.machine()}",
                 "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
@@ -150,7 +176,7 @@ class RunFolder:
                 "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
             }
         )
-        write_text(path, json.dumps(starts, indent=1) + "\n")
+        write_text(self.path / "run.json", json.dumps(starts, indent=1) + "\n")
 
 
 def is_first_process() -> bool:
@@ -160,10 +186,6 @@ def is_first_process() -> bool:
     """
     ranks = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
     return all(os.environ.get(name, "0") == "0" for name in ranks)
-
-
-def _free_names() -> set[str]:
-    return {f"trainer.{name}" for name in _FREE}
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from segue.core.files import sha256_of
 from segue.core.progress import Progress, silent
+from segue.errors import SettingError
 from segue.symbolic.data.windows import InfillBatches, NextTokenBatches, Prepared
 from segue.symbolic.model.gpt import GPT, Block
 from segue.symbolic.model.recipe import MidiRecipe
@@ -72,7 +74,8 @@ def fit(
     task = _make_task(recipe, tokenizer)
     if init_from is not None and not folder.last.exists():
         _start_from(task.model, read_weights(init_from), Path(data))
-    folder.begin(recipe, resume=resume)
+    inputs = {name: sha256_of(Path(data) / name) for name in ("dataset.json", "tokenizer.json")}
+    folder.begin(recipe, resume=resume, inputs=inputs)
     batches = StepData(
         make_batches(recipe, train),
         _validation(recipe, Path(data)),
@@ -128,8 +131,7 @@ def notes_per_token(tokenizer: Tokenizer) -> list[int]:
     if tokenizer.merges is None:
         return [int(flag) for flag in is_note]
     return [
-        int(is_note[tokenizer.to_base(np.array([token]))].sum())
-        for token in range(tokenizer.size)
+        int(is_note[tokenizer.to_base(np.array([token]))].sum()) for token in range(tokenizer.size)
     ]
 
 
