@@ -18,6 +18,8 @@ of Broder ("On the resemblance and containment of documents", 1997): the k small
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +33,8 @@ PHRASE_NOTES = 8
 _MAX_INTERVAL = 60
 _SAME_ONSET_QUARTERS = 1 / 24
 _MIN_PITCHES = 3
+_SLICE_HASHES = 1 << 23
+_PIECES_AT_ONCE = 1 << 12
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
@@ -63,15 +67,17 @@ def _mix(values: Hashes) -> Hashes:
 
 
 def note_hash(notes: Notes) -> str:
-    """Return a hash of onsets and pitches that ignores key, tempo, tracks, order and durations."""
+    """Return a hash of onsets and pitches that ignores key, tempo, tracks, order and durations.
+
+    Empty for a piece without notes.
+    """
     if not len(notes.onsets):
         return ""
     onsets = notes.onsets - notes.onsets.min()
     onsets = onsets // max(1, int(np.gcd.reduce(onsets)))
     pitched = notes.pitches[~notes.drums]
     pitches = notes.pitches - np.where(notes.drums, 0, pitched.min() if len(pitched) else 0)
-    rows = np.stack([onsets, pitches, notes.drums.astype(np.int64)], axis=1)
-    rows = np.unique(rows, axis=0).astype("<i8")
+    rows = np.unique((onsets << 9) | (pitches << 1) | notes.drums).astype("<i8")
     return hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()
 
 
@@ -80,45 +86,45 @@ def sketch(notes: Notes, size: int) -> Hashes:
 
     A piece with fewer phrases gives them all.
     """
-    found = [_phrases(notes.onsets[c], notes.pitches[c], d, notes) for c, d in _lines(notes)]
-    hashes = np.unique(np.concatenate(found)) if found else np.zeros(0, np.uint64)
-    return hashes[:size]
+    order = np.lexsort((-notes.pitches, notes.onsets, notes.tracks))
+    tracks = notes.tracks[order]
+    starts = np.flatnonzero(np.diff(tracks, prepend=tracks[:1] - 1))
+    lines = np.split(order, starts[1:])
+    if len(lines) > 1:
+        pitched = order[~notes.drums[order]]
+        lines.append(pitched[np.argsort(notes.onsets[pitched], kind="stable")])
+    found = [_phrases(notes, line) for line in lines if len(line) >= PHRASE_NOTES]
+    return np.unique(np.concatenate([*found, np.zeros(0, np.uint64)]))[:size]
 
 
-def _lines(notes: Notes) -> Iterator[tuple[NDArray[np.bool_], bool]]:
-    """Give the notes of every track, and of all pitched tracks together, as masks."""
-    tracks = np.unique(notes.tracks)
-    for track in tracks:
-        chosen = notes.tracks == track
-        yield chosen, bool(notes.drums[chosen][0])
-    if len(tracks) > 1 and not notes.drums.all():
-        yield ~notes.drums, False
-
-
-def _phrases(onsets: Ints, pitches: Ints, drums: bool, notes: Notes) -> Hashes:
-    """Return the hashes of the phrases of one line."""
-    order = np.lexsort((-pitches, onsets))
-    onsets, pitches = onsets[order], pitches[order]
+def _phrases(notes: Notes, line: Ints) -> Hashes:
+    """Return the hashes of the phrases of some notes, given as indices in order of onset."""
+    onsets, pitches = notes.onsets[line], notes.pitches[line]
     gap = notes.ticks_per_quarter * _SAME_ONSET_QUARTERS
-    first = np.flatnonzero(np.diff(onsets, prepend=onsets[:1] - 2 * notes.ticks_per_quarter) > gap)
+    first = np.flatnonzero(np.append(True, np.diff(onsets) > gap))
     if len(first) < PHRASE_NOTES:
         return np.zeros(0, np.uint64)
-    if drums:
-        symbols = np.bitwise_xor.reduceat(_mix(pitches.astype(np.uint64)), first)
-        steps = _mix(symbols)[1:]
-    else:
-        top = np.maximum.reduceat(pitches, first)
-        symbols = top.astype(np.uint64)
-        steps = (np.clip(np.diff(top), -_MAX_INTERVAL, _MAX_INTERVAL) + 64).astype(np.uint64)
     waits = np.diff(onsets[first]).astype(np.float64)
-    ratios = np.rint(2 * np.log2(waits[1:] / waits[:-1])).astype(np.int64) + 64
-    return _windows(symbols, steps, ratios.astype(np.uint64), drums)
+    ratios = (np.rint(2 * np.log2(waits[1:] / waits[:-1])) + 64).astype(np.uint64)
+    if notes.drums[line[0]]:
+        symbols = np.bitwise_xor.reduceat(_mix(pitches.astype(np.uint64)), first)
+        return _windows(symbols, _mix(symbols)[1:], ratios, salt=1)
+    top = np.maximum.reduceat(pitches, first)
+    steps = np.clip(np.diff(top), -_MAX_INTERVAL, _MAX_INTERVAL) + 64
+    return _windows(top.astype(np.uint64), steps.astype(np.uint64), ratios, salt=0)
 
 
-def _windows(symbols: Hashes, steps: Hashes, ratios: Hashes, drums: bool) -> Hashes:
-    """Return the hash of every run of `PHRASE_NOTES` notes that is more than a repeated figure."""
+def _windows(symbols: Hashes, steps: Hashes, ratios: Hashes, *, salt: int) -> Hashes:
+    """Return the hash of every run of `PHRASE_NOTES` notes that is more than a repeated figure.
+
+    Args:
+        symbols: what each note is; runs with too few different ones are left out.
+        steps: from each note to the next.
+        ratios: between each inter-onset time and the next.
+        salt: tells drums and pitches apart.
+    """
     count = len(symbols) - PHRASE_NOTES + 1
-    hashes = np.full(count, 1 if drums else 0, np.uint64)
+    hashes = np.full(count, salt, np.uint64)
     for offset in range(PHRASE_NOTES - 1):
         hashes = _mix(hashes ^ steps[offset : offset + count])
     for offset in range(PHRASE_NOTES - 2):
@@ -176,65 +182,107 @@ class Pair:
     containment: float
 
 
+@dataclass(frozen=True, eq=False)
+class Sketches:
+    """The sketches of many pieces end to end; may lie in a memory-mapped file.
+
+    Attributes:
+        hashes: those of the first piece, then of the second, and so on.
+        offsets: where each piece's begin, and the end of the last. Shape ``pieces + 1``.
+        size: k, as given to `sketch`.
+    """
+
+    hashes: Hashes
+    offsets: Ints
+    size: int
+
+    @classmethod
+    def of(cls, sketches: Sequence[Hashes], size: int) -> Self:
+        """Put sketches together in memory."""
+        offsets = np.cumsum([0, *(len(one) for one in sketches)], dtype=np.int64)
+        return cls(np.concatenate([*sketches, np.zeros(0, np.uint64)]), offsets, size)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, piece: int) -> Hashes:
+        return self.hashes[self.offsets[piece] : self.offsets[piece + 1]]
+
+    def compare(self, one: int, other: int) -> Pair:
+        """Count what two pieces share, in the part of hash space that both sketches cover."""
+        a, b = self[one], self[other]
+        limit = min((s[-1] for s in (a, b) if len(s) >= self.size), default=None)
+        if limit is not None:
+            a, b = (s[: np.searchsorted(s, limit, side="right")] for s in (a, b))
+        both = len(np.intersect1d(a, b, assume_unique=True))
+        return Pair(one, other, both, both / max(1, min(len(a), len(b))))
+
+
 def near_pairs(
-    sketches: Sequence[Hashes],
-    *,
-    size: int,
-    containment: float,
-    shared: int,
-    common: int = 64,
+    sketches: Sketches, *, containment: float, shared: int, common: int = 64
 ) -> list[Pair]:
     """Return pairs of pieces that share at least so many phrases and such a share of them.
 
+    Memory grows with the number of pairs found, not with that of the phrases: the hashes are gone
+    through in slices of hash space of about `_SLICE_HASHES` each.
+
     Args:
-        sketches: bottom-k sketches of the pieces.
-        size: k, as given to `sketch`.
+        sketches: of all pieces.
         containment: least containment (0 to 1).
         shared: least number of shared phrases.
-        common: phrases found in more pieces than this (scales, cadences) propose only neighbouring
-            pieces as pairs, so that the work stays linear.
+        common: a phrase found in more pieces than this (a scale, a cadence) makes pairs only of
+            neighbours in the list of its pieces, so that the work stays linear; copies of one work
+            are still linked, as a chain.
     """
-    keys = _candidates(sketches, common)
-    found = []
-    for key in keys:
-        one, other = int(key >> np.uint64(32)), int(key & np.uint64(0xFFFFFFFF))
-        pair = _compare(one, other, sketches, size)
-        if pair.shared >= shared and pair.containment >= containment:
-            found.append(pair)
-    return found
+    keys, counts = np.zeros(0, np.uint64), np.zeros(0, np.int64)
+    for hashes, owners in _slices(sketches):
+        found = np.concatenate([keys, *_meetings(hashes, owners, common)])
+        weights = np.concatenate([counts, np.ones(len(found) - len(keys), np.int64)])
+        keys, inverse = np.unique(found, return_inverse=True)
+        counts = np.bincount(inverse, weights, len(keys)).astype(np.int64)
+    found_pairs = (
+        sketches.compare(int(key >> np.uint64(32)), int(key & np.uint64(0xFFFFFFFF)))
+        for key in keys[counts >= min(2, shared)]
+    )
+    return [p for p in found_pairs if p.shared >= shared and p.containment >= containment]
 
 
-def _compare(one: int, other: int, sketches: Sequence[Hashes], size: int) -> Pair:
-    a, b = sketches[one], sketches[other]
-    limits = [s[-1] for s in (a, b) if len(s) >= size]
-    if limits:
-        limit = min(limits)
-        a, b = a[a <= limit], b[b <= limit]
-    both = len(np.intersect1d(a, b, assume_unique=True))
-    return Pair(one, other, both, both / max(1, min(len(a), len(b))))
+def _slices(sketches: Sketches) -> Iterator[tuple[Hashes, Hashes]]:
+    """Give hashes and their pieces, sorted, one slice of hash space after the other."""
+    num_slices = -(-len(sketches.hashes) // _SLICE_HASHES)
+    # Sketches hold the smallest hashes, so slices are cut at quantiles of a sample.
+    sample = np.sort(sketches.hashes[:: max(1, len(sketches.hashes) // 65_536)])
+    cuts = sample[np.linspace(0, len(sample) - 1, num_slices + 1).astype(int)[1:-1]]
+    edges = np.array([0, *cuts, np.iinfo(np.uint64).max], np.uint64)
+    for low, high in pairwise(edges):
+        hashes, owners = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
+        for start in range(0, len(sketches), _PIECES_AT_ONCE):
+            offsets = sketches.offsets[start : start + _PIECES_AT_ONCE + 1]
+            block = np.asarray(sketches.hashes[offsets[0] : offsets[-1]])
+            numbers = np.arange(start, start + len(offsets) - 1, dtype=np.uint64)
+            chosen = np.flatnonzero((block >= low) & (block < high))
+            hashes.append(block[chosen])
+            owners.append(np.repeat(numbers, np.diff(offsets))[chosen])
+        hash_array, owner_array = np.concatenate(hashes), np.concatenate(owners)
+        order = np.lexsort((owner_array, hash_array))
+        yield hash_array[order], owner_array[order]
 
 
-def _candidates(sketches: Sequence[Hashes], common: int) -> Hashes:
-    """Return pairs, packed into 64 bits, of pieces that share at least two phrases."""
-    lengths = [len(s) for s in sketches]
-    hashes = np.concatenate([*sketches, np.zeros(0, np.uint64)])
-    owners = np.repeat(np.arange(len(sketches), dtype=np.uint64), lengths)
-    order = np.lexsort((owners, hashes))
-    hashes, owners = hashes[order], owners[order]
-    found = []
-    run_ends = np.append(np.flatnonzero(np.diff(hashes)) + 1, len(hashes))
-    run_starts = np.append(0, run_ends[:-1])
-    run_lengths = run_ends - run_starts
-    reach = np.repeat(np.where(run_lengths > common, 1, common), run_lengths)
-    ends = np.repeat(run_ends, run_lengths)
+def _meetings(hashes: Hashes, owners: Hashes, common: int) -> list[Hashes]:
+    """Return pairs of pieces, packed into 64 bits, once for every phrase that they share."""
+    ends = np.append(np.flatnonzero(np.diff(hashes)) + 1, len(hashes))
     places = np.arange(len(hashes))
-    for distance in range(1, common):
-        left = places[(places + distance < ends) & (distance <= reach)]
+    lengths = np.diff(ends, prepend=0)
+    last, rare = np.repeat(ends, lengths), np.repeat(lengths <= common, lengths)
+    left = places[places + 1 < last]
+    found = [(owners[left] << np.uint64(32)) | owners[left + 1]]
+    left = left[rare[left]]
+    for distance in range(2, common):
+        left = left[left + distance < last[left]]
         if not len(left):
             break
         found.append((owners[left] << np.uint64(32)) | owners[left + distance])
-    keys, counts = np.unique(np.concatenate([*found, np.zeros(0, np.uint64)]), return_counts=True)
-    return keys[counts >= 2]
+    return found
 
 
 def group_names(groups: Groups, hashes: Iterable[str]) -> list[str]:
@@ -242,5 +290,6 @@ def group_names(groups: Groups, hashes: Iterable[str]) -> list[str]:
     roots = groups.roots()
     names: dict[int, str] = {}
     for root, content in zip(roots, hashes, strict=True):
-        names[root] = min(names.get(root, content), content)
-    return [names[root][:16] for root in roots]
+        if content:
+            names[root] = min(names.get(root, content), content)
+    return [names.get(root, "")[:16] for root in roots]

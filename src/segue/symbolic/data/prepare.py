@@ -1,58 +1,50 @@
 """Prepare a corpus: find, judge, group, split, encode; resumable at any moment.
 
-The target folder gets what `windows` reads (see `shards`), plus ``dataset.json`` (written last),
-``tokenizer.json``, ``pieces.jsonl``, ``left-out.jsonl``, and a folder ``stage`` with the results of
-the steps, which a later run on the same files and settings takes up.
+The target folder gets the token shards (see `shards`), ``tokenizer.json``, ``pieces.jsonl`` (one line
+a piece), ``left-out.jsonl`` (path and reason) and, last of all, ``dataset.json``. The folder ``stage``
+holds the results of the steps; a later run takes up those whose files and settings are the same, and
+ends with the same bytes as a run that was never interrupted.
 """
 
-import functools
-import hashlib
 import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import Field
 
 from segue.core.config import StrictModel
-from segue.core.files import atomic_path, sha256_of, write_bytes, write_text
+from segue.core.files import sha256_of, write_bytes, write_text
 from segue.core.progress import Progress, silent
 from segue.errors import DataError
-from segue.symbolic.data.duplicates import Groups, Hashes, group_names, near_pairs
-from segue.symbolic.data.encoder import Encoder
-from segue.symbolic.data.pool import run_jobs
-from segue.symbolic.data.scan import Scanned, ScanSettings, Source, find_files, scan_file
-from segue.symbolic.data.shards import (
-    FORMAT,
-    Piece,
-    ShardPlan,
-    finished,
-    plan_shards,
-    write_shard,
+from segue.symbolic.data.grouping import (
+    LIKE_HELD_OUT,
+    SAME_NOTES,
+    DuplicateSettings,
+    Verdict,
+    group_pieces,
 )
+from segue.symbolic.data.inventory import (
+    Inventory,
+    key_of,
+    read_lines,
+    take_inventory,
+    write_lines,
+)
+from segue.symbolic.data.pool import run_jobs
+from segue.symbolic.data.scan import ScanSettings, Source, find_files
+from segue.symbolic.data.shards import FORMAT, Piece, ShardPlan, finished, plan_shards, write_shard
 from segue.symbolic.data.split import SPLITS, SplitSettings, split_pieces
+from segue.symbolic.data.tokenizer import TokenizerConfig, train_tokenizer
+from segue.symbolic.tokenizer import Tokenizer
 
-_FILES_PER_CHUNK = 256
-
-
-class DuplicateSettings(StrictModel):
-    """When two pieces belong together."""
-
-    phrases: int = Field(default=512, ge=16)
-    """Phrases remembered of a piece (the k of the bottom-k sketch)."""
-    containment: float = Field(default=0.25, gt=0, le=1)
-    """Share of the smaller piece's phrases that near duplicates have in common, at least."""
-    shared_phrases: int = Field(default=12, ge=1)
-    """Phrases that near duplicates have in common, at least."""
-    drop_equal: bool = True
-    """Whether of pieces with equal notes only the first is kept."""
-    work_patterns: tuple[str, ...] = ()
-    """Regular expressions searched in paths; pieces whose groups match alike are one work."""
+_TEMPORARY = re.compile(
+    r"\.(?:(?:train|valid|test|scan)-\d+|[a-z-]+)(?:\.tokens|\.offsets)?-\w+\.\w+"
+)
 
 
 class PrepareSettings(StrictModel):
@@ -61,10 +53,13 @@ class PrepareSettings(StrictModel):
     scan: ScanSettings = ScanSettings()
     duplicates: DuplicateSettings = DuplicateSettings()
     split: SplitSettings = SplitSettings()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    tokenizer_pieces: int = Field(default=4000, ge=1)
+    """Merges are learnt from at most so many pieces of the training split."""
     limit: int | None = Field(default=None, ge=1)
-    """Take the first so many files, in order of their paths."""
+    """Take the first so many files, in the order of their paths."""
     max_left_out_share: float = Field(default=0.25, ge=0, le=1)
-    """Stop when more than this share of the files cannot be used (duplicates not counted)."""
+    """Stop when more than this share of the files cannot be used (duplicates do not count)."""
     notes_per_shard: int = Field(default=1_000_000, ge=1)
     """Size of a shard."""
     seed: int = Field(default=0, ge=0)
@@ -72,21 +67,24 @@ class PrepareSettings(StrictModel):
 
 
 @dataclass(frozen=True)
-class _ScanJob:
-    folders: tuple[str, ...]
-    sources: tuple[Source, ...]
-    settings: ScanSettings
-    phrases: int
-    target: str
+class _Run:
+    """What every step needs to know.
 
-    def key(self) -> str:
-        content = [
-            FORMAT,
-            self.settings.model_dump(),
-            self.phrases,
-            [asdict(source) for source in self.sources],
-        ]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    Attributes:
+        folders: those to learn from, then those held out.
+        target: the folder that is written.
+        settings, workers, progress: as given to `prepare`.
+    """
+
+    folders: tuple[Path, ...]
+    target: Path
+    settings: PrepareSettings
+    workers: int
+    progress: Progress
+
+    @property
+    def stage(self) -> Path:
+        return self.target / "stage"
 
 
 def prepare(
@@ -94,20 +92,21 @@ def prepare(
     target: Path | str,
     settings: PrepareSettings | None = None,
     *,
-    tokenizer: Path | str,
+    tokenizer: Path | str | None = None,
     held_out: Sequence[Path | str] = (),
     workers: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Prepare the MIDI files of some folders for training.
 
+    Run again after an interruption, or on a corpus that has grown, it repeats only what is missing.
+
     Args:
         folders: where the music is.
-        target: the folder to write.
-        settings: what to keep and how to split.
-        tokenizer: a ``tokenizer.json``.
-        held_out: folders with music kept for tests; pieces that are near duplicates of it are
-            left out.
+        target: the folder to write: new, empty, or one that was prepared before.
+        settings: what to keep, how to split, which tokens.
+        tokenizer: a ``tokenizer.json`` to use instead of making one, as fine-tuning needs.
+        held_out: folders of music kept for tests; whatever is a near duplicate of it is left out.
         workers: processes; as many as cores by default, 0 works in this process.
         progress: who listens.
 
@@ -115,288 +114,216 @@ def prepare(
         The contents of ``dataset.json``.
 
     Raises:
-        DataError: there is no music, or too much of it cannot be used.
+        DataError: there is no music, too much of it cannot be used, or `target` is something else.
+        BundleError: `tokenizer` is not a tokenizer that Segue knows.
+
+    Example:
+        >>> dataset = prepare(["my-midi"], "prepared")  # doctest: +SKIP
+        >>> dataset["splits"]["train"]["pieces"]  # doctest: +SKIP
+        1234
     """
+    if tokenizer is not None:
+        Tokenizer.from_file(tokenizer)
+    own, other = [tuple(Path(folder) for folder in given) for given in (folders, held_out)]
     settings = settings or PrepareSettings()
+    sources = find_files(own, limit=settings.limit)
+    num_own = len(sources)
+    if other:
+        kept_back = find_files(other)
+        sources += [replace(source, folder=source.folder + len(own)) for source in kept_back]
     workers = (os.cpu_count() or 1) if workers is None else workers
-    target, tokenizer = Path(target), Path(tokenizer)
-    everything = [Path(folder) for folder in (*folders, *held_out)]
-    sources = find_files(everything[: len(folders)], limit=settings.limit)
-    if held_out:
-        others = find_files(everything[len(folders) :])
-        sources += [Source(s.folder + len(folders), s.path, s.size, s.modified_ns) for s in others]
-    own = [source.folder < len(folders) for source in sources]
-    scanned = _scan(everything, sources, settings, target, workers, progress)
-    groups, reasons = _group(sources, scanned, own, settings)
-    _report_left_out(target, sources, own, reasons, settings)
+    run = _Run(own + other, Path(target), settings, workers, progress)
+    _open_target(run)
+    inventory = take_inventory(
+        run.folders,
+        sources,
+        settings.scan,
+        run.stage,
+        phrases=settings.duplicates.phrases,
+        workers=workers,
+        progress=progress,
+    )
+    verdicts = group_pieces(inventory, settings.duplicates, run.stage, num_own=num_own)
+    left_out = _left_out(inventory, verdicts[:num_own])
+    _check_left_out(run, left_out, num_own)
+    plans = _plan(run, inventory, verdicts)
+    _put_tokenizer(run, plans, Path(tokenizer) if tokenizer is not None else None)
+    shards = _write_shards(run, plans)
+    left_out += [line for shard in shards for line in shard["left_out"]]
+    _check_left_out(run, left_out, num_own)
+    return _finish(run, shards, left_out)
+
+
+def _open_target(run: _Run) -> None:
+    """Make the folder, or refuse one that holds other things; remove what a killed run left."""
+    if run.target.is_dir() and any(run.target.iterdir()) and not run.stage.is_dir():
+        raise DataError(
+            f"{run.target} is not empty and was not prepared by Segue. Name a new folder."
+        )
+    try:
+        run.stage.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"Cannot make the folder {run.target}: {error.strerror}.") from error
+    for folder in (run.target, run.stage):
+        for path in folder.glob(".*"):
+            if _TEMPORARY.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+
+def _left_out(inventory: Inventory, verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
+    """Return path and reason of every file that is left out."""
+    pairs = zip(inventory.sources, verdicts, strict=False)
+    return [
+        {"path": source.path, "reason": verdict.reason}
+        for source, verdict in pairs
+        if verdict.reason
+    ]
+
+
+def _check_left_out(run: _Run, left_out: Sequence[dict[str, str]], num_files: int) -> None:
+    """Write the list of files that are left out, and stop where they are too many."""
+    write_lines(run.target / "left-out.jsonl", left_out)
+    reasons = Counter(line["reason"] for line in left_out)
+    bad = sum(reasons.values()) - reasons[LIKE_HELD_OUT] - reasons[SAME_NOTES]
+    most = run.settings.max_left_out_share
+    if bad > most * num_files or len(left_out) == num_files:
+        common = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(4))
+        raise DataError(
+            f"{bad} of {num_files} files cannot be used ({common}), more than the allowed share of "
+            f"{most:g}. Look at {run.target / 'left-out.jsonl'}; if all is as it should be, raise "
+            "max_left_out_share."
+        )
+
+
+def _plan(run: _Run, inventory: Inventory, verdicts: Sequence[Verdict]) -> list[ShardPlan]:
+    """Decide which piece goes into which shard."""
     pieces = [
         Piece(
-            str(everything[s.folder]), s.path, f.sha256, group, _collection(everything, s), f.notes
+            folder=str(run.folders[source.folder]),
+            path=source.path,
+            sha256=file.sha256,
+            group=verdict.group,
+            source=_collection(run, source),
+            notes=file.notes,
         )
-        for s, f, group, reason in zip(sources, scanned, groups, reasons, strict=True)
-        if reason is None
+        for source, file, verdict in zip(
+            inventory.sources, inventory.scanned, verdicts, strict=True
+        )
+        if verdict.reason is None
     ]
+    settings = run.settings
     splits = split_pieces(
         [piece.group for piece in pieces],
         [piece.notes for piece in pieces],
         settings.split,
         seed=settings.seed,
     )
-    plans = [
+    both = list(zip(pieces, splits, strict=True))
+    return [
         plan
-        for split in SPLITS
+        for name in SPLITS
         for plan in plan_shards(
-            split,
-            [piece for piece, own_split in zip(pieces, splits, strict=True) if own_split == split],
+            name,
+            [piece for piece, split in both if split == name],
             notes=settings.notes_per_shard,
             seed=settings.seed,
         )
     ]
-    write_bytes(target / "tokenizer.json", tokenizer.read_bytes())
-    shards = _write_shards(target, plans, workers, progress)
-    return _finish(target, plans, shards, settings)
 
 
-def _collection(folders: Sequence[Path], source: Source) -> str:
+def _collection(run: _Run, source: Source) -> str:
     """Return the name of the collection of a file: its top folder, or the folder given."""
     top, slash, _ = source.path.partition("/")
-    return top if slash else folders[source.folder].resolve().name
+    return top if slash else run.folders[source.folder].resolve().name
 
 
-# Scan -----------------------------------------------------------------------------------------
+def _put_tokenizer(run: _Run, plans: Sequence[ShardPlan], given: Path | None) -> None:
+    """Put ``tokenizer.json`` into the folder: the one given, or one made for the training split."""
+    path, settings = run.target / "tokenizer.json", run.settings
+    if given is not None:
+        content = given.read_bytes()
+        if not path.is_file() or path.read_bytes() != content:
+            write_bytes(path, content)
+        return
+    pieces = [piece for plan in plans if plan.split == "train" for piece in plan.pieces]
+    pieces = pieces[: settings.tokenizer_pieces if settings.tokenizer.vocab_size else 0]
+    key = key_of(settings.tokenizer.model_dump(mode="json"), [piece.sha256 for piece in pieces])
+    made = {"key": key, "sha256": sha256_of(path) if path.is_file() else None}
+    note = run.stage / "tokenizer.jsonl"
+    if note.is_file() and made["sha256"] and list(read_lines(note)) == [made]:
+        return
+    with run.progress("learning the tokenizer") as advance:
+        train_tokenizer(settings.tokenizer, [Path(p.folder, p.path) for p in pieces], path)
+        advance()
+    write_lines(note, [{"key": key, "sha256": sha256_of(path)}])
 
 
-def _scan(
-    folders: Sequence[Path],
-    sources: Sequence[Source],
-    settings: PrepareSettings,
-    target: Path,
-    workers: int,
-    progress: Progress,
-) -> list[Scanned]:
-    """Read every file, or take up what an earlier run found in it."""
-    jobs = [
-        _ScanJob(
-            tuple(str(folder) for folder in folders),
-            tuple(sources[start : start + _FILES_PER_CHUNK]),
-            settings.scan,
-            settings.duplicates.phrases,
-            str(target / "stage" / f"scan-{start // _FILES_PER_CHUNK:05d}"),
-        )
-        for start in range(0, len(sources), _FILES_PER_CHUNK)
-    ]
-    found: list[Scanned] = []
-    with progress("reading", total=len(sources)) as advance:
-        for chunk in run_jobs(_scan_chunk, jobs, workers=workers):
-            found += chunk
-            advance(len(chunk))
-    return found
-
-
-def _scan_chunk(job: _ScanJob) -> list[Scanned]:
-    key = job.key()
-    cached = _load_chunk(job, key)
-    if cached is not None:
-        return cached
-    found = [
-        scan_file(
-            Path(job.folders[source.folder], source.path), job.settings, sketch_size=job.phrases
-        )
-        for source in job.sources
-    ]
-    sketches = [np.zeros(0, np.uint64) if f.sketch is None else f.sketch for f in found]
-    with atomic_path(f"{job.target}.npy") as temporary:
-        np.save(temporary, np.concatenate(sketches), allow_pickle=False)
-    lines = [{"key": key}]
-    for one, hashes in zip(found, sketches, strict=True):
-        fields = {name: value for name, value in vars(one).items() if name != "sketch"}
-        lines.append({**fields, "phrases": len(hashes)})
-    _write_lines(Path(f"{job.target}.jsonl"), lines)
-    return found
-
-
-def _load_chunk(job: _ScanJob, key: str) -> list[Scanned] | None:
-    try:
-        lines = Path(f"{job.target}.jsonl").read_text("utf-8").splitlines()
-        head, *records = [json.loads(line) for line in lines]
-        hashes: Hashes = np.load(f"{job.target}.npy", allow_pickle=False)
-    except (OSError, ValueError):
-        return None
-    if head != {"key": key}:
-        return None
-    ends = np.cumsum([record.pop("phrases") for record in records])
-    sketches = np.split(hashes, ends[:-1])
-    return [
-        Scanned(**record, sketch=sketch if record["reason"] is None else None)
-        for record, sketch in zip(records, sketches, strict=True)
-    ]
-
-
-# Group ----------------------------------------------------------------------------------------
-
-
-def _group(
-    sources: Sequence[Source],
-    scanned: Sequence[Scanned],
-    own: Sequence[bool],
-    settings: PrepareSettings,
-) -> tuple[list[str], list[str | None]]:
-    """Return the group of every file, and why it is left out (None: it is kept)."""
-    wanted = settings.duplicates
-    content = Groups(len(sources))
-    content.join_equal([file.sha256 if file.reason is None else None for file in scanned])
-    content.join_equal([file.note_hash for file in scanned])
-    empty = np.zeros(0, np.uint64)
-    pairs = near_pairs(
-        [empty if file.sketch is None else file.sketch for file in scanned],
-        size=wanted.phrases,
-        containment=wanted.containment,
-        shared=wanted.shared_phrases,
-    )
-    for pair in pairs:
-        content.join(pair.one, pair.other)
-    roots = content.roots()
-    held = {root for root, mine in zip(roots, own, strict=True) if not mine}
-    reasons: list[str | None] = []
-    first: dict[str, str] = {}
-    for source, file, root, mine in zip(sources, scanned, roots, own, strict=True):
-        reason = file.reason
-        if not mine:
-            reason = "held out"
-        elif reason is None and root in held:
-            reason = "like a held-out piece"
-        elif reason is None and first.setdefault(file.note_hash, source.path) != source.path:
-            reason = "same notes as another piece" if wanted.drop_equal else None
-        reasons.append(reason)
-    for pattern in wanted.work_patterns:
-        content.join_equal(
-            [_work(pattern, s.path) if mine else None for s, mine in zip(sources, own, strict=True)]
-        )
-    return group_names(content, [file.sha256 for file in scanned]), reasons
-
-
-def _work(pattern: str, path: str) -> str | None:
-    """Return what a pattern finds in a path, or None."""
-    match = re.search(pattern, path)
-    return "\x00".join(match.groups() or (match.group(),)) if match else None
-
-
-def _report_left_out(
-    target: Path,
-    sources: Sequence[Source],
-    own: Sequence[bool],
-    reasons: Sequence[str | None],
-    settings: PrepareSettings,
-) -> None:
-    """Write which files are left out, and stop where they are too many."""
-    lines = [
-        {"path": source.path, "reason": reason}
-        for source, reason, mine in zip(sources, reasons, own, strict=True)
-        if reason and mine
-    ]
-    _write_lines(target / "stage" / "left-out.jsonl", lines)
-    kinds = Counter(line["reason"] for line in lines)
-    bad = sum(n for r, n in kinds.items() if r not in _NOT_A_FAULT)
-    if bad > settings.max_left_out_share * sum(own):
-        common = "; ".join(f"{count} x {reason}" for reason, count in kinds.most_common(4))
-        raise DataError(
-            f"{bad} of {sum(own)} files cannot be used ({common}). The list is in "
-            f"{target / 'stage' / 'left-out.jsonl'}. If that is as it should be, raise "
-            f"max_left_out_share (now {settings.max_left_out_share:g})."
-        )
-
-
-_NOT_A_FAULT = frozenset({"like a held-out piece", "same notes as another piece"})
-
-
-# Write ----------------------------------------------------------------------------------------
-
-
-def _write_shards(
-    target: Path, plans: Sequence[ShardPlan], workers: int, progress: Progress
-) -> list[dict[str, Any]]:
+def _write_shards(run: _Run, plans: Sequence[ShardPlan]) -> list[dict[str, Any]]:
     """Write the shards that are not there yet; return the descriptions of all."""
-    path = target / "tokenizer.json"
-    tokenizer_sha256 = sha256_of(path)
-    found = [finished(target, plan, tokenizer_sha256) for plan in plans]
-    missing = [number for number, content in enumerate(found) if content is None]
+    tokenizer_sha256 = sha256_of(run.target / "tokenizer.json")
+    found = [finished(run.target, plan, tokenizer_sha256) for plan in plans]
+    missing = [number for number, shard in enumerate(found) if shard is None]
     if missing:
-        (target / "dataset.json").unlink(missing_ok=True)
-    jobs = [(str(target), plans[number]) for number in missing]
-    done = sum(len(plan.pieces) for plan, content in zip(plans, found, strict=True) if content)
-    with progress("encoding", total=sum(len(plan.pieces) for plan in plans)) as advance:
-        advance(done)
-        written = run_jobs(_shard_job, jobs, workers=workers)
-        for number, content in zip(missing, written, strict=True):
-            found[number] = content
+        (run.target / "dataset.json").unlink(missing_ok=True)
+    with run.progress("encoding", total=sum(len(plan.pieces) for plan in plans)) as advance:
+        advance(sum(len(plan.pieces) for plan, shard in zip(plans, found, strict=True) if shard))
+        jobs = [(run.target, plans[number]) for number in missing]
+        written = run_jobs(_shard_job, jobs, workers=run.workers)
+        for number, shard in zip(missing, written, strict=True):
+            found[number] = shard
             advance(len(plans[number].pieces))
-    return [content for content in found if content is not None]
+    return [shard for shard in found if shard is not None]
 
 
-def _shard_job(job: tuple[str, ShardPlan]) -> dict[str, Any]:
-    target, plan = Path(job[0]), job[1]
-    return write_shard(target, plan, _encoder(str(target / "tokenizer.json")))
-
-
-@functools.lru_cache(maxsize=1)
-def _encoder(path: str) -> Encoder:
-    """Load a tokenizer once per process."""
-    return Encoder(Path(path))
+def _shard_job(job: tuple[Path, ShardPlan]) -> dict[str, Any]:
+    return write_shard(*job)
 
 
 def _finish(
-    target: Path,
-    plans: Sequence[ShardPlan],
-    shards: Sequence[dict[str, Any]],
-    settings: PrepareSettings,
+    run: _Run, shards: Sequence[dict[str, Any]], left_out: Sequence[dict[str, str]]
 ) -> dict[str, Any]:
-    """Write the lists and ``dataset.json``; remove shards of an earlier plan."""
-    names = {plan.name for plan in plans}
-    for path in target.glob("*-?????.*.npy"):
-        if path.name.split(".")[0] not in names:
-            path.unlink()
-    left_out = (target / "stage" / "left-out.jsonl").read_text("utf-8").splitlines()
-    lines = [json.loads(line) for line in left_out]
-    lines += [line for shard in shards for line in shard["left_out"]]
-    _write_lines(target / "left-out.jsonl", lines)
-    _write_lines(target / "pieces.jsonl", (p for shard in shards for p in shard["pieces"]))
-    encoder = _encoder(str(target / "tokenizer.json"))
+    """Write the list of pieces and ``dataset.json``; remove shards of an earlier plan."""
+    pieces = [piece for shard in shards for piece in shard["pieces"]]
+    if not any(piece["split"] == "train" for piece in pieces):
+        raise DataError(
+            "No piece is left to learn from. Give more files, or smaller shares for validation."
+        )
+    _remove_old_shards(run.target, {piece["shard"] for piece in pieces})
+    write_lines(run.target / "pieces.jsonl", pieces)
+    path = run.target / "tokenizer.json"
     dataset = {
         "format": FORMAT,
-        "tokenizer_sha256": encoder.sha256,
-        "vocabulary_size": encoder.size,
-        "settings": settings.model_dump(mode="json"),
+        "tokenizer_sha256": sha256_of(path),
+        "vocabulary_size": Tokenizer.from_file(path).size,
+        "settings": run.settings.model_dump(mode="json"),
         "splits": {
-            split: _summary([s for p, s in zip(plans, shards, strict=True) if p.split == split])
-            for split in SPLITS
+            name: _summary([piece for piece in pieces if piece["split"] == name]) for name in SPLITS
         },
-        "left_out": dict(Counter(line["reason"] for line in lines).most_common()),
+        "left_out": dict(Counter(line["reason"] for line in left_out).most_common()),
     }
-    write_text(target / "dataset.json", json.dumps(dataset, indent=1) + "\n")
+    write_text(run.target / "dataset.json", json.dumps(dataset, indent=1) + "\n")
     return dataset
 
 
-def _summary(shards: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _remove_old_shards(target: Path, names: set[str]) -> None:
+    """Delete the files of shards that are no longer wanted, or that hold nothing."""
+    for path in [*target.glob("*-?????.*.npy"), *target.glob("stage/*-?????.json")]:
+        if path.name.split(".")[0] not in names:
+            path.unlink()
+
+
+def _summary(pieces: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the numbers of a split."""
-    pieces = [piece for shard in shards for piece in shard["pieces"]]
+    shards: dict[str, dict[str, Any]] = {}
+    for piece in pieces:
+        name = piece["shard"]
+        shard = shards.setdefault(name, {"name": name, "pieces": 0, "tokens": 0})
+        shard["pieces"] += 1
+        shard["tokens"] += piece["tokens"]
     return {
         "pieces": len(pieces),
         "tokens": sum(piece["tokens"] for piece in pieces),
         "notes": sum(piece["notes"] for piece in pieces),
         "groups": len({piece["group"] for piece in pieces}),
-        "shards": [
-            {
-                "name": shard["pieces"][0]["shard"],
-                "pieces": len(shard["pieces"]),
-                "tokens": sum(piece["tokens"] for piece in shard["pieces"]),
-            }
-            for shard in shards
-            if shard["pieces"]
-        ],
+        "shards": list(shards.values()),
     }
-
-
-def _write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        for line in lines:
-            stream.write(json.dumps(line) + "\n")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import symusic
 from pydantic import Field
+from symusic import Score
+from symusic.core import ScoreTick
 
 from segue.core.config import StrictModel
 from segue.errors import DataError
@@ -16,6 +17,9 @@ from segue.symbolic.data.duplicates import Hashes, Notes, note_hash, sketch
 
 SUFFIXES = (".mid", ".midi", ".kar")
 """Endings of MIDI files, compared without regard to case."""
+
+CRASHED = "takes the MIDI parser down"
+"""Reason given to a file that ends the process that reads it."""
 
 _GRID_PER_QUARTER = 24
 _GRID_TOLERANCE = 0.1
@@ -87,7 +91,7 @@ def find_files(folders: Sequence[Path], *, limit: int | None = None) -> list[Sou
         limit: keep the first so many.
 
     Raises:
-        DataError: a folder does not exist, or there is no MIDI file at all.
+        DataError: a folder does not exist or cannot be listed, or there is no MIDI file at all.
     """
     found: list[Source] = []
     for number, folder in enumerate(folders):
@@ -97,18 +101,20 @@ def find_files(folders: Sequence[Path], *, limit: int | None = None) -> list[Sou
         for path in paths:
             state = (folder / path).stat()
             found.append(Source(number, path, state.st_size, state.st_mtime_ns))
+            if len(found) == limit:
+                return found
     if not found:
         names = ", ".join(str(folder) for folder in folders)
         raise DataError(
             f"There is no MIDI file ({', '.join(SUFFIXES)}) in {names}. Name a folder that has some."
         )
-    return found[:limit]
+    return found
 
 
 def _walk(folder: Path) -> Iterator[Path]:
     """Give the MIDI files below a folder; a folder that links lead to twice is seen once."""
     seen: set[str] = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
+    for place, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
         real = os.path.realpath(place)
         if real in seen:
             folders.clear()
@@ -119,6 +125,13 @@ def _walk(folder: Path) -> Iterator[Path]:
             path = Path(place, name)
             if name.lower().endswith(SUFFIXES) and path.is_file():
                 yield path
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(
+        f"The folder {error.filename} cannot be listed: {error.strerror}. Make it readable, or move "
+        "it out of the corpus."
+    ) from error
 
 
 def scan_file(path: Path, settings: ScanSettings, *, sketch_size: int) -> Scanned:
@@ -144,8 +157,11 @@ def notes_of(content: bytes) -> Notes:
 
     Raises:
         RuntimeError: it is not a MIDI file, or it is damaged.
+        ValueError: its times are not ticks.
     """
-    score = symusic.Score.from_midi(content)
+    score = Score.from_midi(content)
+    if not isinstance(score, ScoreTick):
+        raise ValueError("the times are not ticks")
     tables = [track.notes.numpy() for track in score.tracks]
     counts = [len(table["time"]) for table in tables]
     empty = np.zeros(0, np.int64)
@@ -153,7 +169,7 @@ def notes_of(content: bytes) -> Notes:
         np.concatenate([empty, *(table["time"] for table in tables)]).astype(np.int64),
         np.concatenate([empty, *(table["pitch"] for table in tables)]).astype(np.int64),
         np.repeat(np.arange(len(counts)), counts),
-        np.repeat(np.array([track.is_drum for track in score.tracks], bool), counts),
+        np.repeat(np.array([track.is_drum for track in score.tracks], np.bool_), counts),
         int(score.ticks_per_quarter),
     )
 

@@ -16,12 +16,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segue.core.files import atomic_path, write_text
-from segue.errors import SegueError
-from segue.symbolic.data.encoder import Encoder
+from segue.core.files import atomic_path, sha256_of, write_text
+from segue.errors import DataError
+from segue.symbolic.codec import encode_file
+from segue.symbolic.tokenizer import Tokenizer
+from segue.symbolic.vocabulary import TokenType
 
 FORMAT = 1
 """Version of the files; another version is prepared anew."""
+
+CANNOT_BE_ENCODED = "cannot be encoded"
+"""Reason given to a piece that was read but cannot be put on the token grid."""
 
 
 @dataclass(frozen=True)
@@ -108,29 +113,34 @@ def finished(target: Path, plan: ShardPlan, tokenizer_sha256: str) -> dict[str, 
     return content
 
 
-def write_shard(target: Path, plan: ShardPlan, encoder: Encoder) -> dict[str, Any]:
-    """Encode the pieces of a shard and write its files.
+def write_shard(target: Path, plan: ShardPlan) -> dict[str, Any]:
+    """Encode the pieces of a shard with ``tokenizer.json`` of the folder and write its files.
 
     Returns:
         The description: ``key``, ``bytes`` of the two files, ``pieces`` and ``left_out``.
     """
+    path = target / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(path)
+    dtype = np.dtype(np.uint16 if tokenizer.size <= 2**16 else np.uint32)
     streams: list[NDArray[Any]] = []
     pieces: list[dict[str, Any]] = []
     left_out: list[dict[str, str]] = []
     for piece in plan.pieces:
         try:
-            encoded = encoder.encode(Path(piece.folder, piece.path))
-        except (SegueError, RuntimeError, ValueError, OverflowError, OSError) as error:
-            left_out.append({"path": piece.path, "reason": f"cannot be encoded ({error})"})
+            ids = encode_file(tokenizer.vocabulary, Path(piece.folder, piece.path))
+        except DataError as error:
+            left_out.append({"path": piece.path, "reason": CANNOT_BE_ENCODED, "why": str(error)})
             continue
-        streams.append(encoded.ids.astype(encoder.dtype))
-        pieces.append(_describe(plan, piece, len(pieces), encoded.bars, len(encoded.ids)))
+        bars = int((ids == tokenizer.vocabulary.first(TokenType.BAR)).sum())
+        if tokenizer.merges is not None:
+            ids = tokenizer.merges.encode(ids)
+        streams.append(ids.astype(dtype))
+        pieces.append(_describe(plan, piece, len(pieces), bars, len(ids)))
     paths = shard_files(target, plan.name)
-    offsets = np.cumsum([0, *(len(stream) for stream in streams)], dtype=np.int64)
-    _save(paths[0], np.concatenate([np.zeros(0, encoder.dtype), *streams]))
-    _save(paths[1], offsets)
+    _save(paths[0], np.concatenate([np.zeros(0, dtype), *streams]))
+    _save(paths[1], np.cumsum([0, *(len(stream) for stream in streams)], dtype=np.int64))
     content = {
-        "key": plan.key(encoder.sha256),
+        "key": plan.key(sha256_of(path)),
         "bytes": [path.stat().st_size for path in paths[:2]],
         "pieces": pieces,
         "left_out": left_out,

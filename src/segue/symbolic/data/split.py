@@ -11,6 +11,8 @@ from segue.core.config import StrictModel
 SPLITS = ("train", "valid", "test")
 """Names of the splits."""
 
+_TYPICAL_GROUPS = 4
+
 
 class SplitSettings(StrictModel):
     """How much is kept back."""
@@ -20,7 +22,7 @@ class SplitSettings(StrictModel):
     test_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the groups that test."""
     largest_held_out_share: float = Field(default=0.01, gt=0, le=1)
-    """A group with more than this share of all notes is always learned from."""
+    """A group with more than this share of all notes (and four times the mean) is always learned from."""
 
     @model_validator(mode="after")
     def _check(self) -> "SplitSettings":
@@ -32,10 +34,9 @@ class SplitSettings(StrictModel):
 def split_of(group: str, settings: SplitSettings, *, seed: int) -> str:
     """Return the split of a group: a function of its name and the seed alone.
 
-    Groups that are added or removed elsewhere do not move it.
+    Groups that come or go elsewhere do not move it.
     """
-    digest = hashlib.sha256(f"{seed}/{group}".encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
+    place = _place(group, seed)
     if place < settings.valid_share:
         return "valid"
     if place < settings.valid_share + settings.test_share:
@@ -43,10 +44,18 @@ def split_of(group: str, settings: SplitSettings, *, seed: int) -> str:
     return "train"
 
 
+def _place(group: str, seed: int) -> float:
+    """Return a number from 0 to 1 drawn by the name of a group."""
+    digest = hashlib.sha256(f"{seed}/{group}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
 def split_pieces(
     groups: Sequence[str], notes: Sequence[int], settings: SplitSettings, *, seed: int
 ) -> list[str]:
     """Return the split of every piece, never cutting a group.
+
+    A corpus so small that the draw leaves a split empty gives it the group drawn nearest.
 
     Args:
         groups: the group of every piece.
@@ -57,7 +66,27 @@ def split_pieces(
     sizes: Counter[str] = Counter()
     for group, count in zip(groups, notes, strict=True):
         sizes[group] += count
-    most = settings.largest_held_out_share * sum(notes)
-    return [
-        "train" if sizes[group] > most else split_of(group, settings, seed=seed) for group in groups
-    ]
+    total = sum(notes)
+    most = max(
+        settings.largest_held_out_share * total, _TYPICAL_GROUPS * total / max(1, len(sizes))
+    )
+    split = {
+        group: "train" if size > most else split_of(group, settings, seed=seed)
+        for group, size in sizes.items()
+    }
+    _fill_empty(split, settings, seed)
+    return [split[group] for group in groups]
+
+
+def _fill_empty(split: dict[str, str], settings: SplitSettings, seed: int) -> None:
+    """Give every split that is wanted and empty one group, as long as one is left to learn from."""
+    shares = {"valid": settings.valid_share, "test": settings.test_share}
+    waiting = sorted(
+        (group for group, name in split.items() if name == "train"),
+        key=lambda group: _place(group, seed),
+    )
+    for name, share in shares.items():
+        if share and name not in split.values() and len(waiting) > 1:
+            split[waiting.pop(0)] = name
+    if split and "train" not in split.values():
+        split[max(split, key=lambda group: _place(group, seed))] = "train"
