@@ -235,7 +235,7 @@ class _Writer:
     def take(self, token: int, log_prob: float, mask: Mask) -> Iterator[Event]:
         """Take the chosen token and yield what it completes."""
         self._tokens.append(token)
-        self._log_prob += log_prob
+        self._log_prob += float(log_prob)
         self._num_choices += int(np.count_nonzero(mask) > 1)
         for part in self._grammar.parts(token):
             if not self.state.done:
