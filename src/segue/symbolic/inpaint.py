@@ -1,8 +1,8 @@
 """Inpainting, outpainting and composing: a piece and a region in, pieces with new notes out.
 
-Long or many-voiced holes are filled in passes, bar by bar from left to right; two tracks that share an
-instrument are filled one after the other. The model always sees the whole rest of the hole marked, so
-that it never takes bars still to be written for silence.
+Long or many-voiced holes are filled in passes, bar by bar from left to right. The model always sees the whole rest of the hole marked, so
+that it never takes bars still to be written for silence. Tracks that share an instrument are written
+together and their notes dealt out.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -41,6 +41,7 @@ from segue.symbolic.score import Piece, ResolvedRegion
 from segue.symbolic.splice import notes_inside, replace_notes
 from segue.symbolic.stream import parse
 from segue.symbolic.vocabulary import DRUM_PROGRAM, Vocabulary
+from segue.symbolic.voices import centres, share
 
 MAX_BARS_SEEN = 16
 """Longest part of a hole that the model is shown at once; training holes are rarely longer."""
@@ -128,9 +129,8 @@ class _Draft:
 
 @dataclass(frozen=True)
 class _Pass:
-    """One call of the model: which tracks, which part of the hole is seen, how much is written."""
+    """One call of the model: which part of the hole is seen, how much of it is written."""
 
-    tracks: dict[int, int]
     hole: Hole
     num_bars: int
     has_future: bool
@@ -199,6 +199,7 @@ class _Work:
     bars: ModelBars
     context: Grid
     original: Grid
+    tracks_of: dict[int, tuple[int, ...]]
 
     @classmethod
     def begin(
@@ -209,39 +210,25 @@ class _Work:
         grid = grid_of(model.vocabulary, piece, bars)
         removed = notes_inside(piece, region)[grid.notes["source"]]
         context = grid.with_notes(grid.notes[~removed])
-        return cls(piece, region, model, settings, bars, context, grid)
+        tracks_of = _tracks_by_program(piece, region)
+        return cls(piece, region, model, settings, bars, context, grid, tracks_of)
 
     def passes(self) -> Iterator[_Pass]:
         """Yield the calls of the model in order."""
-        for tracks in self._rounds():
-            programs = tuple(tracks)
-            whole = hole_of(self.bars, self.region.start_ticks, self.region.end_ticks, programs)
-            per_bar = self._tokens_per_bar(programs)
-            fitting = int(ANSWER_SHARE * self.model.decoder.context_length / per_bar)
-            first = whole.first_bar
-            while first < whole.end_bar:
-                end = min(whole.end_bar, first + MAX_BARS_SEEN)
-                num_bars = max(1, min(end - first, fitting))
-                last = whole.last_position if end == whole.end_bar else None
-                start = whole.first_position if first == whole.first_bar else 0
-                hole = Hole(first, end, programs, start, last)
-                yield _Pass(tracks, hole, num_bars, has_future=end == whole.end_bar)
-                first += num_bars
-
-    def _rounds(self) -> list[dict[int, int]]:
-        """Return rounds of tracks by program, no program twice in a round, in rank order."""
-        rounds: list[dict[int, int]] = []
-        for track in self.region.tracks:
-            program = _program_in_force(self.piece, track, self.region.start_ticks)
-            free = next((tracks for tracks in rounds if program not in tracks), None)
-            if free is None:
-                rounds.append(free := {})
-            free[program] = track
-        ranks = program_ranks(self.piece)
-        order = [sorted(tracks, key=lambda p: ranks.get(p, len(ranks))) for tracks in rounds]
-        return [
-            {p: tracks[p] for p in programs} for tracks, programs in zip(rounds, order, strict=True)
-        ]
+        programs = tuple(self.tracks_of)
+        whole = hole_of(self.bars, self.region.start_ticks, self.region.end_ticks, programs)
+        fitting = int(
+            ANSWER_SHARE * self.model.decoder.context_length / self._tokens_per_bar(programs)
+        )
+        first = whole.first_bar
+        while first < whole.end_bar:
+            end = min(whole.end_bar, first + MAX_BARS_SEEN)
+            num_bars = max(1, min(end - first, fitting))
+            last = whole.last_position if end == whole.end_bar else None
+            start = whole.first_position if first == whole.first_bar else 0
+            hole = Hole(first, end, programs, start, last)
+            yield _Pass(hole, num_bars, has_future=end == whole.end_bar)
+            first += num_bars
 
     def _tokens_per_bar(self, programs: tuple[int, ...]) -> float:
         """Return how many tokens a bar of these instruments is likely to take."""
@@ -315,8 +302,24 @@ class _Work:
         programs = notes["program"].tolist()
         notes["track"] = [ranks.get(program, len(ranks)) for program in programs]
         draft.notes.append(notes)
-        draft.owners.append(np.array([step.tracks[program] for program in programs], np.int64))
+        draft.owners.append(self._owners(notes))
         draft.log_prob += candidate.log_prob
+
+    def _owners(self, notes: NDArray[np.void]) -> NDArray[np.int64]:
+        """Return the track of each new note."""
+        owners = np.zeros(len(notes), np.int64)
+        stay = self.piece.notes[~notes_inside(self.piece, self.region)]
+        for program, tracks in self.tracks_of.items():
+            mine = notes["program"] == program
+            if len(tracks) == 1 or not mine.any():
+                owners[mine] = tracks[0]
+                continue
+            registers = centres(
+                stay["pitch"], stay["onset_ticks"], stay["track"], tracks, self.region.start_ticks
+            )
+            moments = self.bars.ticks(notes["bar"][mine], notes["position"][mine])
+            owners[mine] = np.array(tracks)[share(moments, notes["pitch"][mine], registers)]
+        return owners
 
     def finish(self, draft: _Draft) -> Filling:
         """Write a draft into the piece."""
@@ -384,6 +387,16 @@ def _velocities(
         mine = owners == track
         result[mine] = own[0] if flat else np.rint(np.array(medians)[indices[mine]])
     return np.clip(result, 1, 127)
+
+
+def _tracks_by_program(piece: Piece, region: ResolvedRegion) -> dict[int, tuple[int, ...]]:
+    """Return the tracks of a region by the program they play, programs in rank order."""
+    found: dict[int, tuple[int, ...]] = {}
+    for track in region.tracks:
+        program = _program_in_force(piece, track, region.start_ticks)
+        found[program] = (*found.get(program, ()), track)
+    ranks = program_ranks(piece)
+    return {program: found[program] for program in sorted(found, key=lambda p: ranks[p])}
 
 
 def _program_in_force(piece: Piece, track: int, tick: int) -> int:
