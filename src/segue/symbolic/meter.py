@@ -189,10 +189,16 @@ def read_signatures(smf: Smf, *, name: str = "The file") -> list[TimeSignature]:
     """Return the time signatures of a file by tick; the last of several at one tick holds.
 
     Raises:
-        DataError: a signature without beats, with an absurd denominator, or cut short.
+        DataError: a signature without beats, with an absurd denominator, or cut short; or more
+            signatures than a piece can have bars.
     """
     found: dict[int, TimeSignature] = {}
-    for meta in smf.metas(TIME_SIGNATURE):
+    metas = smf.metas(TIME_SIGNATURE)
+    if len(metas) > MAX_BARS:
+        raise DataError(
+            f"{name} has {len(metas):,} time signatures; up to {MAX_BARS:,} are read. It is damaged."
+        )
+    for meta in metas:
         if len(meta.payload) < 2:
             raise _unreadable(name, "time signature", meta)
         numerator, power = meta.payload[:2]

@@ -7,8 +7,8 @@ import pytest
 from tests.midi_files import at_ticks, meta, midi, on, signature, tempo
 
 from segue.errors import DataError, SettingError
+from segue.symbolic import meter
 from segue.symbolic.meter import (
-    MAX_BARS,
     BarTable,
     TimeSignature,
     read_signatures,
@@ -98,8 +98,15 @@ def test_spans_outside_are_refused_with_the_length(span: tuple[int, int]) -> Non
 def test_too_many_bars_are_refused_at_once() -> None:
     with pytest.raises(DataError, match="67,108,865 bars"):
         bars(end=(1 << 28) + 1, tpq=1)
-    with pytest.raises(DataError, match="would have"):
-        bars(*[(tick, 4, 4) for tick in range(MAX_BARS + 1)], end=MAX_BARS + 1)
+
+
+def test_too_many_signatures_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meter, "MAX_BARS", 3)
+    file = parse(midi([(5, signature(4, 2))] * 4))
+    with pytest.raises(DataError, match="4 time signatures; up to 3"):
+        read_signatures(file)
+    with pytest.raises(DataError, match="would have 4 bars"):
+        bars(*[(tick, 4, 4) for tick in range(4)], end=4)
 
 
 def test_bars_below_a_tick_are_refused() -> None:
