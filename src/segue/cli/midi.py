@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from segue.cli import midi_train
 from segue.cli.console import JsonOption, print_json, print_table, tell
 
 if TYPE_CHECKING:
@@ -328,3 +329,7 @@ def show(file: FileArgument, as_json: JsonOption = False) -> None:
         [[str(t.index), t.name, t.instrument, str(t.num_notes)] for t in piece.tracks],
         header=("track", "name", "instrument", "notes"),
     )
+
+
+for _command in (midi_train.prepare, midi_train.train, midi_train.export, midi_train.evaluate):
+    app.command(_command.__name__)(_command)

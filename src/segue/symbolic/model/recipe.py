@@ -9,6 +9,7 @@ from segue.symbolic.data.prepare import PrepareSettings
 from segue.symbolic.data.windows import WindowSettings
 from segue.symbolic.model.gpt import PRESETS, GPTConfig, preset
 from segue.symbolic.model.task import OptimSettings, TaskSettings
+from segue.symbolic.sampling import SamplingSettings
 from segue.training.trainer import TrainerSettings
 
 _FROM_TOKENIZER = {"vocab_size", "units_per_quarter"}
@@ -77,3 +78,6 @@ class MidiRecipe(StrictModel):
     task: TaskSettings = TaskSettings()
     optim: OptimSettings = OptimSettings()
     trainer: TrainerSettings
+    sampling: SamplingSettings = Field(
+        default=SamplingSettings(), description="what an exported bundle draws tokens with"
+    )
