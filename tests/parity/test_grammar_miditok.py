@@ -12,7 +12,9 @@ from tests.generation import (
     vocabulary,
 )
 
+from segue.symbolic.bpe import Merges
 from segue.symbolic.generate import generate
+from segue.symbolic.grammar import Grammar
 from segue.symbolic.sampling import SamplingSettings
 
 NUM_FILES = 25
@@ -99,3 +101,45 @@ def test_everything_miditok_writes_is_valid(miditok, music_dir) -> None:
         wrong |= {path: found} if (found := grammar().check(ids)) else {}
     assert num_files
     assert wrong == {}
+
+
+@pytest.fixture(scope="module")
+def trained(music_dir, tmp_path_factory):
+    """A tokenizer with merges, trained by MidiTok on a few real files."""
+    from miditok import REMI, TokenizerConfig
+
+    tokenizer = REMI(TokenizerConfig(**REMI_OPTIONS))
+    files = sorted(music_dir.rglob("*.mid"))
+    chosen = [files[n] for n in np.random.default_rng(2).permutation(len(files))[:30]]
+    tokenizer.train(vocab_size=1500, files_paths=chosen)
+    path = tmp_path_factory.mktemp("trained") / "tokenizer.json"
+    tokenizer.save(path)
+    return tokenizer, Merges.from_file(path), chosen
+
+
+def test_merged_streams_of_miditok_are_valid(trained) -> None:
+    tokenizer, merges, files = trained
+    rules = Grammar(merges.vocabulary, merges)
+    assert rules.size == 1500
+    wrong = {path: found for path in files[:10] if (found := rules.check(tokenizer(path).ids))}
+    assert wrong == {}
+
+
+def test_holes_with_trained_merges_are_valid(trained) -> None:
+    merges = trained[1]
+    rules = Grammar(merges.vocabulary, merges)
+    num_merged = 0
+    for number in range(100):
+        spec = random_spec(np.random.default_rng(number))
+        (candidate,) = generate(
+            FakeDecoder(vocab_size=merges.size, seed=number),
+            rules,
+            prompt(),
+            spec,
+            settings=SamplingSettings(temperature=2.0, seed=number),
+            max_tokens=rules.start(spec).tokens_to_end + 100,
+        )
+        num_merged += int((candidate.tokens >= merges.vocabulary.size).sum())
+        assert problems(candidate.ids, spec) == []
+        assert merges.decode(candidate.tokens).tolist() == candidate.ids.tolist()
+    assert num_merged > 500
