@@ -192,9 +192,11 @@ def evaluate(
     from segue.symbolic.data.windows import Prepared, WindowSettings
     from segue.symbolic.evaluate.likelihood import (
         baseline_scorers,
-        evaluate as measure,
         held_out,
         model_scorer,
+    )
+    from segue.symbolic.evaluate.likelihood import (
+        evaluate as measure,
     )
     from segue.symbolic.loaded import MidiModel
 

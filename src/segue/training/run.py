@@ -49,6 +49,9 @@ _WORDS = ("summary", "hardware", "duration", "expected")
 _FREE = {*(f"trainer.{name}" for name in _WHERE + _WHEN), *_WORDS}
 """Settings that may differ when a run goes on: they do not change what is computed."""
 
+_AFTERWARDS = "sampling."
+"""Settings of the exported model; they play no part in training."""
+
 _PACKAGES = ("segue", "torch", "lightning", "numpy")
 
 
@@ -139,7 +142,9 @@ class RunFolder:
         changed = [
             f"{name}: {before.get(name)!r} before, {now.get(name)!r} now"
             for name in sorted(before.keys() | now.keys())
-            if before.get(name) != now.get(name) and name not in _FREE
+            if before.get(name) != now.get(name)
+            and name not in _FREE
+            and not name.startswith(_AFTERWARDS)
         ]
         if changed:
             raise SettingError(
