@@ -34,9 +34,9 @@ SEVENTHS = {"D7": "C", "A7": "G", "B7": "A"}
 
 # Two chords a bar; after the slash the bass.
 HARMONY = """
-G G/B | C G/B | Am/C D7 | G D | G G/B | Em C | G/D D7 | G G |
-Em Em/G | Am Am/C | D D/F# | G G/B | Em A7 | D D/F# | Em/G A7 | D D7/C |
-Em/G Em/B | B7/F# B7/A | Em Em/B | Am B7 | C C/E | G/B G | Am/C Am | D D7 |
+G G/B | C G/B | Am/C D7 | G D | G G/D | Em C | G/D D7 | G G |
+Em Em/G | Am Am/C | D D/F# | G G/B | Em A7 | D D/F# | Em/G A7 | D D7/F# |
+Em/G Em/B | B7/F# B7/A | Em Em/B | Am B7 | C C/E | G/B G | Am/C Am | D/F# D7 |
 G G/B | C G/B | Am/C D7 | Em C | G/D D7 | G C | G/D D7 | G G
 """
 
@@ -45,7 +45,7 @@ B4/1.5 C5/.5 D5/1 B4/1 | E5/1.5 F#5/.5 G5/1 D5/1 | C5/1.5 B4/.5 A4/1 C5/1 | B4/1
 B4/1.5 C5/.5 D5/1 B4/1 | E5/1.5 F#5/.5 G5/1 E5/1 | D5/1 B4/1 A4/1.5 F#4/.5 | G4/2 r/1 D5/1 |
 G5/1.5 A5/.5 B5/1 G5/1 | E5/1.5 D5/.5 C5/1 E5/1 | F#5/1.5 G5/.5 A5/1 F#5/1 | D5/1.5 C5/.5 B4/1 D5/1 |
 G5/1 F#5/.5 E5/.5 C#5/1 E5/1 | D5/1.5 E5/.5 F#5/1 A5/1 | G5/1 E5/1 C#5/1.5 E5/.5 | D5/2 C5/1 A4/1 |
-B5/2 G5/2 | F#5/2 A5/2 | G5/2 B5/2 | A5/2 F#5/1 D#5/1 |
+B5/2 G5/2 | F#5/2 B5/2 | G5/2 E5/2 | A5/2 F#5/1 D#5/1 |
 E5/1.5 F#5/.5 G5/1 E5/1 | G5/1.5 A5/.5 B5/1 G5/1 | A5/1.5 B5/.5 C6/1 A5/1 | D6/1 A5/1 F#5/1 C5/1 |
 B4/1.5 C5/.5 D5/1 B4/1 | E5/1.5 F#5/.5 G5/1 D5/1 | C5/1.5 B4/.5 A4/1 C5/1 | B4/1.5 C5/.5 E5/1 G5/1 |
 B5/1 G5/1 A5/1.5 F#5/.5 | G5/2 E5/1 C5/1 | B4/1.5 D5/.5 A4/1.5 F#4/.5 | G4/4
@@ -185,6 +185,8 @@ def _own_cost(options: NDArray[np.int64], chord: str, tune: list[int]) -> NDArra
     cost = np.zeros(len(options))
     for tone, weight in zip(tones, (12, 25, 3, 18), strict=False):
         cost += weight * ~(classes == tone).any(axis=1)
+    for tone in tones:
+        cost += 7 * ((classes == tone).sum(axis=1) > 2)
     for table in (LEADING_TONES, SEVENTHS):
         cost += 30 * ((classes == _class_of(table, chord)).sum(axis=1) > 1)
     cost += 0.6 * np.maximum(0, tune[0] - options[:, 0] - 12)

@@ -68,9 +68,9 @@ def chord_tones(name: str) -> tuple[int, list[int]]:
     return pitch_of(f"{name[:size]}0") % 12, list(QUALITIES[name[size:]])
 
 
-def chord_at(beat: float) -> str:
-    """Return the chord that sounds at a beat."""
-    return next(name for name, onset, _ in reversed(chords()) if onset <= beat)
+def chord_at(beat: float) -> tuple[str, float, float]:
+    """Return name, onset and length of the chord that sounds at a beat."""
+    return next(chord for chord in reversed(chords()) if chord[1] <= beat)
 
 
 def _melody() -> list[DemoNote]:
@@ -87,9 +87,11 @@ def _left_hand() -> list[DemoNote]:
     previous = [pitch_of(name) for name in ("E3", "A3", "C4")]
     for bar in range(NUM_BARS):
         hits = ((0.0, BEATS_PER_BAR),) if bar == LAST_BAR else COMPING[bar % 2]
-        for beat, length in hits:
+        for beat, usual_length in hits:
             onset = bar * BEATS_PER_BAR + beat
-            previous = _nearest_voicing(chord_at(onset), previous)
+            name, chord_onset, chord_length = chord_at(onset)
+            length = min(usual_length, chord_onset + chord_length - onset)
+            previous = _nearest_voicing(name, previous)
             level = 58 + 6 * _is_loud(onset) + 5 * (beat % 1 == 0.5)
             notes += [DemoNote(pitch, onset, length, level) for pitch in previous]
     return notes

@@ -173,7 +173,7 @@ def _write(temporary: Path, path: Path, scratch: IO[bytes], *, gain: float, rate
                 frames = np.frombuffer(scratch.read(8 * FRAMES_AT_ONCE), np.float32).reshape(-1, 2)
                 left = num_frames - begin - np.arange(len(frames))
                 scale = gain * np.minimum(1, (left - 1) / fade)
-                stream.write((frames * scale[:, None]).astype(np.float32))
+                stream.write(np.rint(frames * (32767 * scale[:, None])).astype(np.int16))
     except soundfile.LibsndfileError as error:
         raise DataError(f"Cannot write {path}: {error}.") from error
     return num_frames
