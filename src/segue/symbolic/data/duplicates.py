@@ -253,14 +253,14 @@ def _slices(sketches: Sketches) -> Iterator[tuple[Hashes, Hashes]]:
     # Sketches hold the smallest hashes, so slices are cut at quantiles of a sample.
     sample = np.sort(sketches.hashes[:: max(1, len(sketches.hashes) // 65_536)])
     cuts = sample[np.linspace(0, len(sample) - 1, num_slices + 1).astype(int)[1:-1]]
-    edges = np.array([0, *cuts, np.iinfo(np.uint64).max], np.uint64)
-    for low, high in pairwise(edges):
+    largest = np.uint64(np.iinfo(np.uint64).max)
+    for low, high in pairwise([np.uint64(0), *cuts, largest]):
         hashes, owners = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
         for start in range(0, len(sketches), _PIECES_AT_ONCE):
             offsets = sketches.offsets[start : start + _PIECES_AT_ONCE + 1]
             block = np.asarray(sketches.hashes[offsets[0] : offsets[-1]])
             numbers = np.arange(start, start + len(offsets) - 1, dtype=np.uint64)
-            chosen = np.flatnonzero((block >= low) & (block < high))
+            chosen = np.flatnonzero((block >= low) & ((block < high) | (high == largest)))
             hashes.append(block[chosen])
             owners.append(np.repeat(numbers, np.diff(offsets))[chosen])
         hash_array, owner_array = np.concatenate(hashes), np.concatenate(owners)

@@ -145,7 +145,7 @@ def scan_file(path: Path, settings: ScanSettings, *, sketch_size: int) -> Scanne
     sha256 = hashlib.sha256(content).hexdigest()
     try:
         notes = notes_of(content)
-    except (RuntimeError, ValueError, OverflowError):
+    except (RuntimeError, ValueError, OverflowError, DataError):
         return Scanned(sha256, "not a MIDI file, or damaged")
     if notes.ticks_per_quarter <= 0:
         return Scanned(sha256, "no ticks in a quarter note")
@@ -157,11 +157,11 @@ def notes_of(content: bytes) -> Notes:
 
     Raises:
         RuntimeError: it is not a MIDI file, or it is damaged.
-        ValueError: its times are not ticks.
+        DataError: its times are not ticks.
     """
     score = Score.from_midi(content)
     if not isinstance(score, ScoreTick):
-        raise ValueError("the times are not ticks")
+        raise DataError("The times of the file are not ticks.")
     tables = [track.notes.numpy() for track in score.tracks]
     counts = [len(table["time"]) for table in tables]
     empty = np.zeros(0, np.int64)

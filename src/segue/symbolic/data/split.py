@@ -79,14 +79,15 @@ def split_pieces(
 
 
 def _fill_empty(split: dict[str, str], settings: SplitSettings, seed: int) -> None:
-    """Give every split that is wanted and empty one group, as long as one is left to learn from."""
-    shares = {"valid": settings.valid_share, "test": settings.test_share}
-    waiting = sorted(
-        (group for group, name in split.items() if name == "train"),
-        key=lambda group: _place(group, seed),
-    )
-    for name, share in shares.items():
-        if share and name not in split.values() and len(waiting) > 1:
-            split[waiting.pop(0)] = name
-    if split and "train" not in split.values():
-        split[max(split, key=lambda group: _place(group, seed))] = "train"
+    """Give every split that is wanted and empty one group, training first, testing last."""
+    shares = (1.0, settings.valid_share, settings.test_share)
+    wanted = [name for name, share in zip(SPLITS, shares, strict=True) if share]
+    for number, name in enumerate(wanted):
+        if name in split.values():
+            continue
+        counts = Counter(split.values())
+        givers = [other for other in wanted if counts[other] > (other in wanted[:number])]
+        giver = max(givers, key=lambda other: counts[other], default=None)
+        members = [group for group, own in split.items() if own == giver]
+        if members:
+            split[min(members, key=lambda group: _place(group, seed))] = name
