@@ -202,8 +202,8 @@ class Piece:
         else:
             found = _match_word(self.tracks, name)
         if not found:
-            listing = "; ".join(str(track) for track in self.tracks[:40])
-            more = f"; and {len(self.tracks) - 40} more" if len(self.tracks) > 40 else ""
+            listing = "; ".join(str(track) for track in self.tracks[:20])
+            more = f"; and {len(self.tracks) - 20} more" if len(self.tracks) > 20 else ""
             raise SettingError(f"There is no track {name!r}. {self.name} has: {listing}{more}.")
         return found
 

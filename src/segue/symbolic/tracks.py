@@ -52,7 +52,8 @@ class Track:
 
     def __str__(self) -> str:
         """Return the track in a line, such as ``2 "Left hand" (Acoustic Grand Piano)``."""
-        name = f'"{self.name}" ' if self.name else ""
+        short = self.name if len(self.name) <= 40 else self.name[:39] + "…"
+        name = f'"{short}" ' if self.name else ""
         return f"{self.index} {name}({self.instrument})"
 
 
