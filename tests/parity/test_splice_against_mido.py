@@ -77,9 +77,9 @@ def test_real_music(music_dir: Path, rng: np.random.Generator) -> None:
 def test_much_real_music(
     music_dir: Path,
     rng: np.random.Generator,
-    record_property: Callable[[str, object], None],
+    record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     num_held, failures = splice_files(sample(music_dir, rng, 45), rng)
-    record_property("files_held", num_held)
+    record_testsuite_property("files_held", num_held)
     assert failures == {}
     assert num_held

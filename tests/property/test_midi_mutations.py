@@ -92,9 +92,9 @@ def test_some_damaged_files(rng: np.random.Generator) -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_ten_thousand_damaged_files(
-    rng: np.random.Generator, record_property: Callable[[str, object], None]
+    rng: np.random.Generator, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     num_usable, longest = run(10_000, rng)
-    record_property("usable", num_usable)
-    record_property("longest_s", round(longest, 3))
+    record_testsuite_property("usable", num_usable)
+    record_testsuite_property("longest_s", round(longest, 3))
     assert longest < MOST_SECONDS
