@@ -21,7 +21,7 @@ from segue.errors import DataError, SettingError
 from segue.plots.piano_roll import Lane, Notes, Span, piano_roll
 from segue.symbolic.score import Piece, ResolvedRegion
 from segue.symbolic.soundfont import SoundFont
-from segue.symbolic.synthesis import PlayedNotes, synthesize
+from segue.symbolic.synthesis import PlayedNotes, in_a_room, synthesize
 
 if TYPE_CHECKING:
     from segue.plots.style import Figure
@@ -66,6 +66,7 @@ def render_wav(
     rate_hz: int = 44100,
     start_seconds: float = 0.0,
     end_seconds: float | None = None,
+    room: bool = True,
 ) -> Rendering:
     """Play a piece into a 16-bit stereo file, WAV or FLAC by the ending of its name.
 
@@ -79,6 +80,7 @@ def render_wav(
         rate_hz: frames per second, 8,000 to 96,000.
         start_seconds: where the excerpt begins.
         end_seconds: where it ends; None for the end of the music and two seconds to fade.
+        room: let it sound in a small hall rather than dry.
 
     Raises:
         SettingError: unknown file ending, rate out of range, or an excerpt that is not in the piece.
@@ -98,6 +100,8 @@ def render_wav(
         )
     notes = notes.shifted(-start).select(sounding)
     blocks = synthesize(notes, SoundFont(soundfont), rate_hz=rate_hz, duration_s=end - start)
+    if room:
+        blocks = in_a_room(blocks, rate_hz=rate_hz)
     with atomic_path(path) as temporary, _scratch(temporary.parent) as scratch:
         peak = _spool(blocks, scratch)
         if peak < SILENCE:

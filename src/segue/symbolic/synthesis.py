@@ -6,7 +6,7 @@ length of the piece.
 
 Of the SoundFont model this plays: layers, tuning, loops, the volume envelope, the low-pass filter
 with its envelope, pan, attenuation and exclusive classes. It leaves out the two low-frequency
-oscillators, pitch bend, chorus and reverb. Volume, expression and pan controllers count as they
+oscillators, pitch bend and the chorus and reverb sends; a small hall can be added to the mix. Volume, expression and pan controllers count as they
 stand when a note begins.
 """
 
@@ -33,6 +33,10 @@ MAX_CACHED_FRAMES = 24_000_000
 LOOP_MARGIN_FRAMES = 256
 SETTLING_FRAMES = 4096
 MAX_LAYERS = 64
+ROOM_SECONDS = 1.0
+ROOM_DELAY_SECONDS = 0.012
+ROOM_BRIGHTNESS_HZ = 2500
+ROOM_LEVEL = 0.28
 OPEN_FILTER_CENTS = 13000
 
 Wave = NDArray[np.float32]
@@ -353,3 +357,41 @@ def _filter_curve(envelope: Envelope, length: int, rate_hz: int) -> Wave:
     )  # fmt: skip
     time = np.arange(length) / rate_hz
     return np.interp(time, corners, [0, 1, 1, envelope.sustain]).astype(np.float32)
+
+
+def in_a_room(
+    blocks: Iterator[NDArray[np.float32]], *, rate_hz: int
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the blocks as they sound in a small hall; same lengths, the echo cut at the end.
+
+    The hall is noise that falls by 60 dB in a second, darker than the sound itself, different for
+    both ears, and always the same.
+
+    Args:
+        blocks: sound, `[frames, 2]` each.
+        rate_hz: frames per second.
+    """
+    echo = _room_echo(rate_hz)
+    carry = np.zeros((len(echo), 2), np.float32)
+    transformed: dict[int, NDArray[np.complexfloating]] = {}
+    for block in blocks:
+        size = 1 << (len(block) + len(echo)).bit_length()
+        if size not in transformed:
+            transformed[size] = np.fft.rfft(echo, size, axis=0)
+        spectrum = np.fft.rfft(block, size, axis=0) * transformed[size]
+        wet = np.fft.irfft(spectrum, size, axis=0).astype(np.float32)
+        wet[: len(carry)] += carry
+        carry = wet[len(block) : len(block) + len(echo)].copy()
+        yield block + wet[: len(block)]
+
+
+def _room_echo(rate_hz: int) -> NDArray[np.float32]:
+    """Return the impulse response of the hall, without the direct sound, `[frames, 2]`."""
+    num_frames = int(ROOM_SECONDS * rate_hz)
+    time = np.arange(num_frames)[:, None] / rate_hz
+    noise = np.random.default_rng(0).standard_normal((num_frames, 2))
+    noise *= 10 ** (-3 * time / ROOM_SECONDS) * (time > ROOM_DELAY_SECONDS)
+    frequency = np.fft.rfftfreq(num_frames, 1 / rate_hz)[:, None]
+    noise *= ROOM_LEVEL / np.sqrt((noise**2).sum(axis=0))
+    dark = np.fft.rfft(noise, axis=0) / (1 + (frequency / ROOM_BRIGHTNESS_HZ) ** 2)
+    return np.fft.irfft(dark, num_frames, axis=0).astype(np.float32)

@@ -73,7 +73,7 @@ def test_an_excerpt_is_part_of_the_whole(tmp_path: Path, sine_font: Path) -> Non
     for path, ends in ((whole, (0.0, None)), (part, (3.25, 5.0))):
         render_wav(
             make_piece(), path, soundfont=sine_font, rate_hz=RATE_HZ,
-            start_seconds=ends[0], end_seconds=ends[1],
+            start_seconds=ends[0], end_seconds=ends[1], room=False,
         )  # fmt: skip
     cut = read(part)
     assert len(cut) == 1.75 * RATE_HZ

@@ -9,7 +9,7 @@ from tests.soundfonts import PERIOD_FRAMES, RATE_HZ, soundfont_bytes
 
 from segue.symbolic import synthesis
 from segue.symbolic.soundfont import SoundFont
-from segue.symbolic.synthesis import PlayedNotes, synthesize
+from segue.symbolic.synthesis import PlayedNotes, in_a_room, synthesize
 
 SINE_HZ = RATE_HZ / PERIOD_FRAMES
 
@@ -157,3 +157,16 @@ def test_no_notes_are_silence(font: SoundFont) -> None:
     (block,) = synthesize(notes, font, rate_hz=8000, duration_s=1)
     assert block.shape == (8000, 2)
     assert not block.any()
+
+
+def test_the_room_echoes_equally_whatever_the_blocks(rng: np.random.Generator) -> None:
+    rate_hz = 4000
+    dry = rng.standard_normal((3 * rate_hz, 2)).astype(np.float32)
+    dry[2 * rate_hz :] = 0
+    wet = np.concatenate(list(in_a_room(iter([dry]), rate_hz=rate_hz)))
+    parts = np.split(dry, [10, 700, 5000])
+    assert np.abs(np.concatenate(list(in_a_room(iter(parts), rate_hz=rate_hz))) - wet).max() < 1e-5
+    assert wet.shape == dry.shape
+    assert rms(wet[: 2 * rate_hz] - dry[: 2 * rate_hz]) == pytest.approx(0.21, rel=0.15)
+    assert rms(wet[2 * rate_hz : int(2.2 * rate_hz)]) > 10 * rms(wet[int(2.7 * rate_hz) :]) > 0
+    assert not np.allclose(wet[2 * rate_hz :, 0], wet[2 * rate_hz :, 1])
