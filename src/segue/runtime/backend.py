@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from segue.errors import SettingError
+
 Ids = npt.NDArray[np.int64]
 Logits = npt.NDArray[np.float32]
 
@@ -75,3 +77,64 @@ class Decoder(Protocol):
             num_candidates: continuations that will be stepped together.
         """
         ...
+
+
+def check_tokens(decoder: Decoder, ids: Ids, times: Ids, *, shape: tuple[int, ...]) -> None:
+    """Refuse tokens that a decoder cannot take.
+
+    Args:
+        decoder: knows its vocabulary.
+        ids: int64.
+        times: int64.
+        shape: the shape that both must have; -1 stands for any length of at least one.
+
+    Raises:
+        SettingError: another shape, or a token outside the vocabulary.
+    """
+    fits = len(shape) == ids.ndim and all(
+        given == wanted or (wanted == -1 and given > 0)
+        for given, wanted in zip(ids.shape, shape, strict=True)
+    )
+    if not fits or ids.shape != times.shape:
+        raise SettingError(
+            f"The decoder needs ids and times of the shape {shape} (-1: any length but zero); "
+            f"given {ids.shape} and {times.shape}."
+        )
+    lowest, highest = int(ids.min()), int(ids.max())
+    if lowest < 0 or highest >= decoder.vocab_size:
+        raise SettingError(
+            f"Token {lowest if lowest < 0 else highest} is outside the model's vocabulary of "
+            f"{decoder.vocab_size}. Use the tokenizer of the model's bundle."
+        )
+
+
+def check_room(decoder: Decoder, num_tokens: int) -> None:
+    """Raise SettingError if `num_tokens` do not fit into the decoder's context."""
+    if num_tokens > decoder.context_length:
+        raise SettingError(
+            f"{num_tokens} tokens do not fit into the model's context of {decoder.context_length}. "
+            "Give a shorter context or ask for fewer bars."
+        )
+
+
+def check_candidates(num_candidates: int) -> None:
+    """Raise SettingError unless there is at least one candidate."""
+    if num_candidates < 1:
+        raise SettingError(f"num_candidates is {num_candidates}; give at least 1.")
+
+
+def checked_rows(
+    rows: Sequence[int] | npt.NDArray[np.intp], num_candidates: int
+) -> npt.NDArray[np.intp]:
+    """Return the rows to keep as an array.
+
+    Raises:
+        SettingError: there are none, or one is not a present candidate.
+    """
+    chosen = np.asarray(rows, np.intp)
+    if chosen.ndim != 1 or not chosen.size or chosen.min() < 0 or chosen.max() >= num_candidates:
+        raise SettingError(
+            f"keep needs a list of at least one row out of {num_candidates} candidates, counted "
+            f"from 0; given {chosen.tolist()}."
+        )
+    return chosen

@@ -16,7 +16,14 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from segue.errors import BundleError, SettingError
-from segue.runtime.backend import Ids, Logits
+from segue.runtime.backend import (
+    Ids,
+    Logits,
+    check_candidates,
+    check_room,
+    check_tokens,
+    checked_rows,
+)
 from segue.runtime.bundle import Bundle
 
 INT8_GRAPH: Final = "model.int8.onnx"
@@ -90,7 +97,7 @@ class OnnxDecoder:
         Raises:
             SettingError: the shapes differ, a token is unknown, or the context is too short.
         """
-        ids, times = self._checked(ids, times, axes=2)
+        ids, times = self._checked(ids, times, shape=(-1, -1))
         rows = [
             self._read(row, time, every_row=True)[0] for row, time in zip(ids, times, strict=True)
         ]
@@ -107,39 +114,17 @@ class OnnxDecoder:
         Raises:
             SettingError: as for :meth:`logits`, or `num_candidates` is below 1.
         """
-        if num_candidates < 1:
-            raise SettingError(f"num_candidates is {num_candidates}; give at least 1.")
-        ids, times = self._checked(ids, times, axes=1)
+        check_candidates(num_candidates)
+        ids, times = self._checked(ids, times, shape=(-1,))
         logits, keys, values = self._read(ids, times, every_row=False)
         return OnnxSession(self, keys, values, np.repeat(logits, num_candidates, axis=0))
 
-    def _checked(self, ids: Ids, times: Ids, *, axes: int) -> tuple[Ids, Ids]:
-        """Return both as int64 arrays of the same shape, the ids within the vocabulary."""
+    def _checked(self, ids: Ids, times: Ids, *, shape: tuple[int, ...]) -> tuple[Ids, Ids]:
+        """Return both as int64 arrays of the given shape that the model can take."""
         ids, times = np.asarray(ids, np.int64), np.asarray(times, np.int64)
-        if ids.ndim != axes or ids.shape != times.shape or ids.size == 0:
-            raise SettingError(
-                f"The decoder needs ids and times of one shape with {axes} axes and at least one "
-                f"token; given {ids.shape} and {times.shape}."
-            )
-        self.check_room(ids.shape[-1])
-        self.check_ids(ids)
+        check_tokens(self, ids, times, shape=shape)
+        check_room(self, ids.shape[-1])
         return ids, times
-
-    def check_room(self, tokens: int) -> None:
-        """Raise SettingError if `tokens` do not fit into the context."""
-        if tokens > self.context_length:
-            raise SettingError(
-                f"{tokens} tokens do not fit into the model's context of {self.context_length}. "
-                "Give a shorter context or ask for fewer bars."
-            )
-
-    def check_ids(self, ids: Ids) -> None:
-        """Raise SettingError if a token is not in the vocabulary."""
-        if ids.min() < 0 or ids.max() >= self.vocab_size:
-            raise SettingError(
-                f"Token {ids.min() if ids.min() < 0 else ids.max()} is outside the model's "
-                f"vocabulary of {self.vocab_size}. Use the tokenizer of the model's bundle."
-            )
 
     def _read(self, ids: Ids, times: Ids, *, every_row: bool) -> tuple[Logits, Cache, Cache]:
         """Read tokens in pieces; return logits and the layers' keys and values.
@@ -219,14 +204,9 @@ class OnnxSession:
     def step(self, ids: Ids, times: Ids) -> Logits:
         """Give every candidate its next token; see :meth:`segue.runtime.backend.Session.step`."""
         ids, times = np.asarray(ids, np.int64), np.asarray(times, np.int64)
-        if ids.shape != (len(self.logits),) or times.shape != ids.shape:
-            raise SettingError(
-                f"step needs one token and one time for each of {len(self.logits)} candidates; "
-                f"given shapes {ids.shape} and {times.shape}."
-            )
+        check_tokens(self._decoder, ids, times, shape=(len(self.logits),))
         index = self._prefix_tokens + self._added
-        self._decoder.check_room(index + 1)
-        self._decoder.check_ids(ids)
+        check_room(self._decoder, index + 1)
         if self._added == self._keys.shape[3]:
             self._grow()
         self._ids[:, 0], self._times[:, 0], self._positions[0] = ids, times, index
@@ -240,13 +220,7 @@ class OnnxSession:
 
     def keep(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> None:
         """Go on with these candidates only; see :meth:`segue.runtime.backend.Session.keep`."""
-        chosen = np.asarray(rows, np.intp)
-        if chosen.ndim != 1 or not chosen.size:
-            raise SettingError(f"keep needs a list of at least one row; given {rows!r}.")
-        if chosen.min() < 0 or chosen.max() >= len(self.logits):
-            raise SettingError(
-                f"keep was given the rows {chosen.tolist()} of {len(self.logits)} candidates."
-            )
+        chosen = checked_rows(rows, len(self.logits))
         self.logits = self.logits[chosen]
         self._keys = np.ascontiguousarray(self._keys[:, :, chosen])
         self._values = np.ascontiguousarray(self._values[:, :, chosen])

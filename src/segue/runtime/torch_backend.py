@@ -14,8 +14,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from segue.errors import SettingError
-from segue.runtime.backend import Ids, Logits
+from segue.runtime.backend import (
+    Ids,
+    Logits,
+    check_candidates,
+    check_room,
+    check_tokens,
+    checked_rows,
+)
 
 _PREFILL_TOKENS = 256
 _ROOM_TOKENS = 64
@@ -40,19 +46,15 @@ class TorchDecoder:
     @torch.inference_mode()
     def logits(self, ids: Ids, times: Ids) -> Logits:
         """Return the logits after every token: float32 [batch, tokens, vocab]."""
-        self.check_room(np.shape(ids)[-1])
+        ids, times = self._checked(ids, times, shape=(-1, -1))
         found: Tensor = self.model(self.tensor(ids), self.tensor(times))
         return _array(found)
 
     @torch.inference_mode()
     def start(self, ids: Ids, times: Ids, *, num_candidates: int = 1) -> "TorchSession":
         """Evaluate a prefix once; see :meth:`segue.runtime.backend.Decoder.start`."""
-        if num_candidates < 1 or np.ndim(ids) != 1 or not np.size(ids):
-            raise SettingError(
-                f"start needs a prefix of one axis and at least one candidate; given ids of shape "
-                f"{np.shape(ids)} and num_candidates {num_candidates}."
-            )
-        self.check_room(len(ids))
+        check_candidates(num_candidates)
+        ids, times = self._checked(ids, times, shape=(-1,))
         caches = [Cache() for _ in self.model.blocks]
         row_ids, row_times = self.tensor(ids)[None], self.tensor(times)[None]
         for begin in range(0, len(ids), _PREFILL_TOKENS):
@@ -78,13 +80,12 @@ class TorchDecoder:
         """Return integers as a tensor on the model's device."""
         return torch.as_tensor(np.asarray(numbers, np.int64), device=self.device)
 
-    def check_room(self, tokens: int) -> None:
-        """Raise SettingError if `tokens` do not fit into the context."""
-        if tokens > self.context_length:
-            raise SettingError(
-                f"{tokens} tokens do not fit into the model's context of {self.context_length}. "
-                "Give a shorter context or ask for fewer bars."
-            )
+    def _checked(self, ids: Ids, times: Ids, *, shape: tuple[int, ...]) -> tuple[Ids, Ids]:
+        """Return both as int64 arrays of the given shape that the model can take."""
+        ids, times = np.asarray(ids, np.int64), np.asarray(times, np.int64)
+        check_tokens(self, ids, times, shape=shape)
+        check_room(self, ids.shape[-1])
+        return ids, times
 
 
 class Cache:
@@ -168,13 +169,10 @@ class TorchSession:
     @torch.inference_mode()
     def step(self, ids: Ids, times: Ids) -> Logits:
         """Give every candidate its next token; see :meth:`segue.runtime.backend.Session.step`."""
-        if np.shape(ids) != (len(self.logits),) or np.shape(times) != np.shape(ids):
-            raise SettingError(
-                f"step needs one token and one time for each of {len(self.logits)} candidates; "
-                f"given shapes {np.shape(ids)} and {np.shape(times)}."
-            )
         decoder = self._decoder
-        decoder.check_room(self._num_tokens + 1)
+        ids, times = np.asarray(ids, np.int64), np.asarray(times, np.int64)
+        check_tokens(decoder, ids, times, shape=(len(self.logits),))
+        check_room(decoder, self._num_tokens + 1)
         row_ids, row_times = decoder.tensor(ids)[:, None], decoder.tensor(times)[:, None]
         self.logits = _array(decoder.forward(row_ids, row_times, self._caches))
         self._num_tokens += 1
@@ -183,13 +181,7 @@ class TorchSession:
     @torch.inference_mode()
     def keep(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> None:
         """Go on with these candidates only; see :meth:`segue.runtime.backend.Session.keep`."""
-        chosen = np.asarray(rows, np.int64)
-        if chosen.ndim != 1 or not chosen.size or chosen.min() < 0:
-            raise SettingError(f"keep needs a list of at least one row; given {rows!r}.")
-        if chosen.max() >= len(self.logits):
-            raise SettingError(
-                f"keep was given the rows {chosen.tolist()} of {len(self.logits)} candidates."
-            )
+        chosen = checked_rows(rows, len(self.logits))
         self.logits = self.logits[chosen]
         for cache in self._caches:
             cache.keep(self._decoder.tensor(chosen))
