@@ -66,13 +66,15 @@ clean: ## remove what make made
 	rm -rf $(VENV) $(DEV) $(DEMO_FOLDER) build dist
 
 $(VENV)/.ready: pyproject.toml constraints.txt
-	@$(FIND_PYTHON); echo "Setting up $(VENV) with $$python (once)"; \
-	rm -rf $(VENV) && "$$python" -m venv $(VENV) \
-	&& $(VENV)/bin/python $(PIP) -c constraints.txt -e . && touch $@
+	@$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || { \
+		$(FIND_PYTHON); echo "Setting up $(VENV) with $$python (once)"; \
+		rm -rf $(VENV) && "$$python" -m venv $(VENV); }
+	@$(VENV)/bin/python $(PIP) -c constraints.txt -e . && touch $@
 
 $(DEV)/.ready: pyproject.toml constraints.txt
-	@$(FIND_PYTHON); echo "Setting up $(DEV) with $$python and a CPU PyTorch (once, minutes)"; \
-	rm -rf $(DEV) && "$$python" -m venv $(DEV)
+	@$(DEV)/bin/python -m pip --version >/dev/null 2>&1 || { \
+		$(FIND_PYTHON); echo "Setting up $(DEV) with $$python and a CPU PyTorch (once, minutes)"; \
+		rm -rf $(DEV) && "$$python" -m venv $(DEV); }
 	@if [ "$$(uname -s)" = Linux ]; then \
 		$(DEV)/bin/python $(PIP) -c constraints.txt "torch==$(TORCH)+cpu" 2>/dev/null \
 		|| $(DEV)/bin/python $(PIP) -c constraints.txt --timeout 15 --retries 1 \

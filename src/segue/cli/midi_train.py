@@ -98,8 +98,11 @@ def train(
         )
         tell(f"{step}/{total} {numbers}")
 
+    chosen = load_recipe(recipe, overrides=settings or [])
+    tell(f"{chosen.name}: {chosen.summary}")
+    tell(f"hardware: {chosen.hardware}; duration: {chosen.duration}; expected: {chosen.expected}")
     result = fit(
-        load_recipe(recipe, overrides=settings or []),
+        chosen,
         prepared,
         output,
         init_from=init_from,
