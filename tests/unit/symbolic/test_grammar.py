@@ -287,6 +287,8 @@ def test_whole_pieces_may_have_tempos_and_any_order_of_instruments() -> None:
     assert {"Program_3", "Program_0", "Program_127"} <= left
     assert names(after(None, *one, "Program_3").mask()) == {f"Pitch_{p}" for p in range(61, 110)}
     assert "Program_5" in names(after(None, *one, "Position_35").mask())
+    highest = ("Program_9", "Pitch_109", "Velocity_15", "Duration_0.1.12")
+    assert "Program_9" not in names(after(None, *one, *highest).mask())
 
 
 def test_random_pieces_are_valid(rng: np.random.Generator) -> None:
