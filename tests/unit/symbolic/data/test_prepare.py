@@ -245,6 +245,23 @@ def test_a_run_that_dies_anywhere_goes_on_to_the_same_bytes(
     assert survived > 20
 
 
+def test_a_folder_that_is_being_changed_does_not_pass_for_whole(
+    music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, publish = tmp_path / "out", files._publish
+    prepare([music], target, settings(), workers=0)
+
+    def dying(temporary: Path, path: Path) -> None:
+        publish(temporary, path)
+        if path.name == "train-00000.tokens.npy":
+            raise Killed
+
+    monkeypatch.setattr(files, "_publish", dying)
+    with pytest.raises(Killed):
+        prepare([music], target, settings(seed=9), workers=0)
+    assert not (target / "dataset.json").exists()
+
+
 def test_finished_work_is_taken_up(
     music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
