@@ -34,6 +34,7 @@ from segue.symbolic.smf import (
     meta_message,
 )
 from segue.symbolic.tracks import CHANNELS
+from segue.units import tempo_to_microseconds
 
 DRUMS = -1
 """Stands for the drums in a list of programs."""
@@ -82,7 +83,7 @@ def new_piece(
         min_bars=num_bars,
     )
     end = (int(bars.start_ticks[-1]), meta_message(END_OF_TRACK))
-    microseconds = round(60e6 / tempo).to_bytes(3, "big")
+    microseconds = tempo_to_microseconds(tempo).to_bytes(3, "big")
     beat = bytes([signature[0], signature[1].bit_length() - 1, 24, 8])
     chunks = [
         Chunk.track(

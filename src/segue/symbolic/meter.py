@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from segue.errors import DataError, SettingError
 from segue.symbolic.smf import TEMPO, TIME_SIGNATURE, MetaEvent, Smf
+from segue.units import MICROSECONDS_PER_SECOND, QUARTERS_PER_WHOLE, SECONDS_PER_MINUTE
 
 MAX_BARS = 100_000
 """Pieces with more bars are refused."""
@@ -67,15 +68,15 @@ class BarTable:
             DataError: more than `MAX_BARS` bars, or bars shorter than a tick.
         """
         ticks, numerators, denominators = _segments(signatures, end_ticks, min_bars)
-        quarters = 4 * ticks_per_quarter * numerators
-        if (quarters < denominators).any():
-            short = int(np.argmax(quarters < denominators))
+        whole_bars = QUARTERS_PER_WHOLE * ticks_per_quarter * numerators
+        if (whole_bars < denominators).any():
+            short = int(np.argmax(whole_bars < denominators))
             raise DataError(
                 f"A bar of {numerators[short]}/{denominators[short]} is shorter than a tick at "
                 f"{ticks_per_quarter} ticks per quarter note. Export the file at a finer resolution."
             )
         lengths = np.diff(ticks, append=max(end_ticks, int(ticks[-1]) + 1))
-        counts = -(-lengths * denominators // quarters)
+        counts = -(-lengths * denominators // whole_bars)
         counts[-1] += max(0, min_bars - int(counts.sum()))
         if counts.sum() > MAX_BARS:
             raise DataError(
@@ -85,8 +86,8 @@ class BarTable:
             )
         segment = np.repeat(np.arange(len(ticks)), counts)
         within = np.arange(len(segment)) - np.repeat(np.cumsum(counts) - counts, counts)
-        starts = ticks[segment] + within * quarters[segment] // denominators[segment]
-        end = int(ticks[-1] + counts[-1] * quarters[-1] // denominators[-1])
+        starts = ticks[segment] + within * whole_bars[segment] // denominators[segment]
+        end = int(ticks[-1] + counts[-1] * whole_bars[-1] // denominators[-1])
         return cls(
             np.append(starts, end), numerators[segment], denominators[segment], ticks_per_quarter
         )
@@ -100,7 +101,7 @@ class BarTable:
     def beat_counts(self) -> NDArray[np.int64]:
         """Beats that begin in each bar: the numerator, or fewer in a bar cut short. Shape ``bars``."""
         lengths = np.diff(self.start_ticks)
-        begun = -(-lengths * self.denominators // (4 * self.ticks_per_quarter))
+        begun = -(-lengths * self.denominators // (QUARTERS_PER_WHOLE * self.ticks_per_quarter))
         return np.minimum(begun, self.numerators)
 
     @property
@@ -137,7 +138,7 @@ class BarTable:
         if bar == self.num_bars:
             return int(self.start_ticks[-1])
         within = beat - int(ends[bar] - self.beat_counts[bar])
-        offset = within * 4 * self.ticks_per_quarter // int(self.denominators[bar])
+        offset = within * QUARTERS_PER_WHOLE * self.ticks_per_quarter // int(self.denominators[bar])
         return int(self.start_ticks[bar]) + offset
 
 
@@ -158,7 +159,9 @@ class TempoMap:
     @property
     def quarters_per_minute(self) -> NDArray[np.float64]:
         """Quarter notes per minute. Shape ``tempos``."""
-        return 60e6 / self.microseconds
+        return np.asarray(
+            SECONDS_PER_MINUTE * MICROSECONDS_PER_SECOND / self.microseconds, np.float64
+        )
 
     def seconds_at(self, ticks: ArrayLike) -> NDArray[np.float64]:
         """Return the time of each tick in seconds from the beginning."""
@@ -176,7 +179,9 @@ class TempoMap:
 
     @property
     def _seconds_per_tick(self) -> NDArray[np.float64]:
-        return np.asarray(self.microseconds * (1e-6 / self.ticks_per_quarter), np.float64)
+        return np.asarray(
+            self.microseconds / (MICROSECONDS_PER_SECOND * self.ticks_per_quarter), np.float64
+        )
 
     @property
     def _starts(self) -> NDArray[np.float64]:

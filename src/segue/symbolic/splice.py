@@ -18,7 +18,7 @@ from segue.symbolic.smf import (
     Smf,
     event_table,
 )
-from segue.symbolic.tracks import CHANNELS, channel_events, chunk_ports
+from segue.symbolic.tracks import CHANNELS, ChannelEvents, channel_events, chunk_ports
 
 _PITCHES = 128
 _RUNNING = 0x100
@@ -154,55 +154,44 @@ class _Blockers:
 def _blockers(
     piece: Piece, replaced: NDArray[np.bool_], keys: NDArray[np.int64]
 ) -> dict[int, _Blockers]:
-    """Return by key where the notes that stay sound.
+    """Return by key where the notes that stay sound; note-offs that end nothing count as points.
 
-    Programs disagree whether a note-off belongs to its track or to its channel across tracks. Both
-    readings count, so that new notes change neither; note-offs that end nothing count as points.
+    Programs disagree whether a note-off belongs to its track or to its channel across tracks. Where
+    no track sounds by the first reading, none sounds by the second, so new notes change neither.
     """
-    found = channel_events(piece.smf)
-    found = found.only(is_note_on(found.events) | is_note_off(found.events))
-    ports = chunk_ports(piece.smf)
-    voices = ports[found.chunks] * CHANNELS + found.channels
-    stay = np.isin(voices * _PITCHES + found.events["first"], keys)
-    stride = max((len(chunk.events) for chunk in piece.smf.chunks), default=0) + 1
-    gone = piece.notes[replaced]
-    gone_events = np.concatenate([gone["on_event"], gone["off_event"]])
-    gone_codes = np.tile(gone["chunk"].astype(np.int64), 2) * stride + gone_events
-    stay &= ~np.isin(found.chunks * stride + found.indices, gone_codes[gone_events >= 0])
-
-    events, chunks = found.events[stay], found.chunks[stay]
-    order = np.lexsort((chunks, events["tick"]))
-    events, chunks = events[order], chunks[order]
-    event_keys = ports[chunks] * CHANNELS + (events["status"] & 0x0F)
-    event_keys = event_keys * _PITCHES + events["first"]
+    found, of_keys = _staying_events(piece, replaced, keys)
     num_chunks = len(piece.smf.chunks) + 1
-    starts, ends, of_keys = _sounding(
-        events["tick"] * num_chunks + chunks, event_keys, chunks, is_note_on(events), num_chunks
-    )
-    order = np.argsort(of_keys, kind="stable")
-    names, firsts = np.unique(of_keys[order], return_index=True)
+    moments = found.events["tick"] * num_chunks + found.chunks
+    begins = is_note_on(found.events)
+    partners = pair(of_keys * num_chunks + found.chunks, begins)
+    idle = ~begins
+    idle[partners[partners >= 0]] = False
+
+    starts = np.concatenate([moments[begins], moments[idle]])
+    ended = np.where(partners < 0, _NEVER, moments[partners])
+    ends = np.concatenate([ended[begins], moments[idle]])
+    of_spans = np.concatenate([of_keys[begins], of_keys[idle]])
+    order = np.argsort(of_spans, kind="stable")
+    names, firsts = np.unique(of_spans[order], return_index=True)
     parts = zip(np.split(starts[order], firsts[1:]), np.split(ends[order], firsts[1:]), strict=True)
     return {key: _Blockers(*part) for key, part in zip(names.tolist(), parts, strict=False)}
 
 
-def _sounding(
-    moments: NDArray[np.int64],
-    keys: NDArray[np.int64],
-    chunks: NDArray[np.int64],
-    begins: NDArray[np.bool_],
-    num_chunks: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return start, end and key of every span that sounds, in either reading of note-offs."""
-    starts, ends, of_keys = [], [], []
-    for scope in (keys, keys * num_chunks + chunks):
-        partners = pair(scope, begins)
-        paired = partners[begins]
-        idle = ~begins
-        idle[paired[paired >= 0]] = False
-        starts += [moments[begins], moments[idle]]
-        ends += [np.where(paired < 0, _NEVER, moments[paired]), moments[idle]]
-        of_keys += [keys[begins], keys[idle]]
-    return np.concatenate(starts), np.concatenate(ends), np.concatenate(of_keys)
+def _staying_events(
+    piece: Piece, replaced: NDArray[np.bool_], keys: NDArray[np.int64]
+) -> tuple[ChannelEvents, NDArray[np.int64]]:
+    """Return the note events with one of the `keys` that stay in the piece, and the key of each."""
+    found = channel_events(piece.smf)
+    found = found.only(is_note_on(found.events) | is_note_off(found.events))
+    voices = chunk_ports(piece.smf)[found.chunks] * CHANNELS + found.channels
+    of_events = voices * _PITCHES + found.events["first"]
+    stride = max((len(chunk.events) for chunk in piece.smf.chunks), default=0) + 1
+    gone = piece.notes[replaced]
+    gone_events = np.concatenate([gone["on_event"], gone["off_event"]])
+    gone_codes = np.tile(gone["chunk"].astype(np.int64), 2) * stride + gone_events
+    is_gone = np.isin(found.chunks * stride + found.indices, gone_codes[gone_events >= 0])
+    stays = np.isin(of_events, keys) & ~is_gone
+    return found.only(stays), of_events[stays]
 
 
 def _place(
