@@ -217,7 +217,8 @@ def _parse_positions(kinds: NDArray[np.int8], index: Ids) -> Ids:
 
 def _parse_programs(vocabulary: Vocabulary, kinds: NDArray[np.int8], index: Ids) -> Ids:
     last = _forward_fill(kinds == TokenType.PROGRAM)
-    return np.where(last >= 0, vocabulary.programs[index[np.maximum(last, 0)]], 0)
+    known = last >= 0
+    return np.where(known, vocabulary.programs[np.where(known, index[np.maximum(last, 0)], 0)], 0)
 
 
 def program_order(notes: NDArray[np.void]) -> NDArray[np.int32]:

@@ -134,12 +134,12 @@ def test_silence_and_endless_pieces_are_said(tmp_path: Path) -> None:
 
 def test_the_tempo_map_counts() -> None:
     piece = raw_piece(
-        (0, tempo(500_000)), (480, on(60)), (480, off(60)), (0, tempo(1_000_000)), (0, on(62)),
+        (0, tempo(400_000)), (480, on(60)), (480, off(60)), (0, tempo(1_000_000)), (0, on(62)),
         (480, off(62)),
     )  # fmt: skip
     notes = played_notes(piece)
-    assert notes.onset_s.tolist() == [0.5, 1.0]
-    assert notes.duration_s.tolist() == [0.5, 1.0]
+    assert notes.onset_s.tolist() == pytest.approx([0.4, 0.8])
+    assert notes.duration_s.tolist() == pytest.approx([0.4, 1.0])
 
 
 def test_the_pedal_holds_notes_until_it_rises_or_the_key_is_struck_again() -> None:
@@ -154,12 +154,13 @@ def test_the_pedal_holds_notes_until_it_rises_or_the_key_is_struck_again() -> No
 
 def test_volume_expression_and_pan_count_from_where_they_stand() -> None:
     piece = raw_piece(
+        (0, control(7, 25, channel=1)),
         (0, on(60)), (480, off(60)), (0, control(7, 50)), (0, control(10, 127)), (0, on(62)),
         (480, off(62)), (0, control(11, 0)), (0, on(64)), (480, off(64)),
         (0, on(60, channel=1)), (480, off(60, channel=1)),
     )  # fmt: skip
     notes = played_notes(piece)
-    assert notes.gain.tolist() == [1.0, 0.25, 0.0, 1.0]
+    assert notes.gain.tolist() == [1.0, 0.25, 0.0, 0.0625]
     assert notes.pan.tolist() == [0.0, 1.0, 1.0, 0.0]
 
 
@@ -180,6 +181,14 @@ def test_without_a_region_what_differs_is_new() -> None:
     assert [len(c.get_paths()) for c in notes_drawn(figure)] == [16, 24, 24, 16]
     two = piano_roll_of(after, compare_with=before, two_panels=True)
     assert len(two.axes) == 2
+
+
+def test_from_nothing_everything_is_new() -> None:
+    empty = Piece.from_bytes(
+        midi_file(DemoPiece("", 0, [(0, 120)], [DemoPart("High", 40, [DemoNote(60, 40, 1, 9)])]))
+    )
+    figure = piano_roll_of(make_piece(), compare_with=empty, region=Region.parse("1-8"))
+    assert [len(c.get_paths()) for c in notes_drawn(figure)] == [64]
 
 
 def notes_drawn(figure) -> list:

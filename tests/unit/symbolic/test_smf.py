@@ -68,6 +68,12 @@ def test_sound_files_come_back_byte_for_byte(data: bytes) -> None:
     assert emit(parse(data)) == data
 
 
+def test_a_status_byte_is_left_out_only_right_after_its_like() -> None:
+    messages = [(0, on(60)), (1, name("x")), (2, b"\x3c\x00"), (0, b"\x3d\x40"), (0, END)]
+    written = [(0, on(60)), (1, name("x")), (2, on(60, 0)), (0, b"\x3d\x40"), (0, END)]
+    assert emit(parse(track(body(messages)))) == track(body(written))
+
+
 def test_events_are_read_with_ticks_and_status() -> None:
     data = track(body([(0, program(5)), (10, on(60)), (200, b"\x3c\x00"), (3, tempo(1)), (0, END)]))
     (events,) = events_of(parse(data))

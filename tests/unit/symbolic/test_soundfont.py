@@ -11,6 +11,15 @@ from segue.errors import DataError
 from segue.symbolic.soundfont import SoundFont, default_soundfont
 
 
+def with_last_row(table: bytes, row: bytes) -> bytes:
+    """A SoundFont, one table's last row, which marks the end, replaced."""
+    data = bytearray(soundfont_bytes())
+    at = data.rindex(table)
+    end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+    data[end - len(row) : end] = row
+    return bytes(data)
+
+
 @pytest.fixture
 def write(tmp_path: Path):
     """Write bytes as a SoundFont file and open it."""
@@ -81,6 +90,8 @@ def test_a_missing_preset_is_played_by_its_nearest_relative(write) -> None:
         (b"RIFF\x04\0\0\0sfbk", "no chunk"),
         (soundfont_bytes()[:3000], "cut off"),
         (soundfont_bytes(zones=[[]] * 5000), "too many"),
+        (with_last_row(b"ibag", b"\xff\xff\0\0"), "zone lies outside"),
+        (with_last_row(b"phdr", bytes(24) + b"\xff\xff" + bytes(12)), "preset .* lies outside"),
     ],
 )
 def test_what_is_no_soundfont_is_said(write, data: bytes, word: str) -> None:

@@ -154,6 +154,20 @@ def test_other_channels_and_outputs_do_not_matter() -> None:
     assert fitted(there, (0, 60, BAR, 600)) == [(0, 60, BAR, BAR + 600)]
 
 
+def test_ports_and_replaced_notes_of_the_own_track() -> None:
+    mine = [(0, port(1)), (BAR, on(60)), (BAR + 960, off(60))]
+    assert fitted(piece([(0, program(0))], mine), (1, 60, BAR, 9), tracks=(1,)) == [
+        (1, 60, BAR, BAR + 9)
+    ]
+    other = [(0, port(1)), (BAR + 5, on(60)), (BAR + 960, off(60))]
+    assert fitted(piece([(0, port(1)), (0, program(0))], other), (0, 60, BAR, 9)) == [
+        (0, 60, BAR, BAR + 5)
+    ]
+    assert fitted(piece([(BAR, program(0))], mine, other), (1, 60, BAR, 9), tracks=(1,)) == [
+        (1, 60, BAR, BAR + 5)
+    ]
+
+
 def test_endless_notes_and_idle_note_offs() -> None:
     endless = piece([(100, on(60))])
     assert fitted(endless, (0, 60, BAR, 100)) == []

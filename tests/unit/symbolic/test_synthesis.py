@@ -125,6 +125,14 @@ def test_a_loop_has_no_click(font: SoundFont) -> None:
     assert np.abs(np.diff(sound)).max() < 1.05 * steepest
 
 
+def test_a_filtered_loop_has_no_click_where_the_filter_was_still_settling(tmp_path: Path) -> None:
+    path = tmp_path / "filtered.sf2"
+    path.write_bytes(soundfont_bytes(zones=[[(54, 1), (8, 5000)]], loop=(0, PERIOD_FRAMES)))
+    sound = play(SoundFont(path), {"duration_s": 1.9})[2000 : int(1.8 * RATE_HZ), 0]
+    steepest = 2 * np.pi / PERIOD_FRAMES * np.abs(sound).max()
+    assert np.abs(np.diff(sound)).max() < 1.05 * steepest
+
+
 def test_drums_of_one_exclusive_class_cut_each_other_off(font: SoundFont) -> None:
     alone = play(font, {"is_drum": True, "pitch": 46})
     cut = play(

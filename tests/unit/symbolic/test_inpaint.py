@@ -1,0 +1,167 @@
+import numpy as np
+import pytest
+
+from segue.core.region import Region
+from segue.errors import BundleError, SettingError
+from segue.symbolic.generate import BarStarted, Finished, NoteWritten
+from segue.symbolic.inpaint import inpaint
+from segue.symbolic.sampling import SamplingSettings
+from segue.symbolic.score import Piece
+from segue.symbolic.song import Song, compose
+from segue.symbolic.splice import notes_inside
+from tests.filling import check_filling, fake_model
+from tests.midi_files import at_ticks, midi, off, on, program, song
+
+PIECE = Piece.from_bytes(song())
+
+
+def fill(region, *, piece=PIECE, model=None, **options):
+    found = inpaint(piece, region, model=model or fake_model(), **options)
+    for filling in found:
+        check_filling(filling)
+    return found
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        Region(None, 1, 8),
+        Region(("piano",), 3, 4),
+        Region(("drums", "bass"), 8, 8),
+        Region((0,), 2, 3, "beats"),
+        Region(None, 0.3, 1.9, "seconds"),
+        Region(("piano",), 4, 6),
+    ],
+)
+def test_whatever_the_region_nothing_outside_changes(region):
+    filling = fill(region)[0]
+    assert filling.num_notes > 0
+
+
+def test_the_same_seed_gives_the_same_file_and_another_seed_another():
+    region = Region(("piano",), 3, 4)
+    first, again, other = (
+        fill(region, settings=SamplingSettings(seed=seed))[0].piece.to_bytes() for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+def test_candidates_are_distinct_ranked_and_the_first_does_not_depend_on_their_number():
+    region = Region(("piano",), 3, 4)
+    four = fill(region, candidates=4)
+    scores = [filling.log_prob_per_note for filling in four]
+    assert scores == sorted(scores, reverse=True)
+    assert len({filling.piece.to_bytes() for filling in four}) == 4
+    one = fill(region, candidates=1)[0].piece.to_bytes()
+    assert one in {filling.piece.to_bytes() for filling in four if filling.number == 0}
+
+
+def test_long_holes_are_written_in_passes_without_gaps():
+    long = Piece.from_bytes(song(40))
+    events = []
+    model = fake_model(context_length=700)
+    filling = fill(Region(None, 5, 30), piece=long, model=model, on_event=events.append)[0]
+    bars = [event.bar for event in events if isinstance(event, BarStarted)]
+    assert bars == list(range(26))
+    assert sum(isinstance(event, Finished) for event in events) > 1
+    notes = [event for event in events if isinstance(event, NoteWritten)]
+    assert len(notes) >= filling.num_notes
+
+
+def test_every_candidate_of_a_long_hole_goes_on_from_its_own_notes():
+    long = Piece.from_bytes(song(24))
+    found = fill(
+        Region(None, 2, 20), piece=long, model=fake_model(context_length=600), candidates=2
+    )
+    assert len(found) == 2
+
+
+def test_a_model_of_another_kind_is_refused():
+    with pytest.raises(BundleError, match="--method original"):
+        fill(Region(None, 1, 1), model=fake_model(objective="next_token"))
+
+
+def test_a_number_of_candidates_below_one_is_refused():
+    with pytest.raises(SettingError, match="At least one candidate"):
+        fill(Region(None, 1, 1), candidates=0)
+
+
+def hands():
+    right = [
+        event for bar in range(4) for event in ((bar * 1920, on(76)), (bar * 1920 + 900, off(76)))
+    ]
+    left = [
+        event for bar in range(4) for event in ((bar * 1920, on(40)), (bar * 1920 + 900, off(40)))
+    ]
+    return Piece.from_bytes(
+        midi(at_ticks((0, program(0)), *right), at_ticks((0, program(0)), *left))
+    )
+
+
+def test_two_tracks_of_one_instrument_share_what_is_written():
+    found = fill(Region(None, 2, 3), piece=hands(), model=fake_model(seed=3))[0]
+    notes = found.piece.notes[notes_inside(found.piece, found.region)]
+    assert set(notes["track"].tolist()) == {0, 1}
+
+
+def test_one_of_two_tracks_of_one_instrument_leaves_the_other_alone():
+    piece = hands()
+    found = fill(Region((0,), 2, 3), piece=piece)[0]
+    before, after = (p.notes[p.notes["track"] == 1] for p in (piece, found.piece))
+    assert before["onset_ticks"].tolist() == after["onset_ticks"].tolist()
+
+
+def test_flat_tracks_stay_flat_and_lively_ones_keep_to_their_own_velocities():
+    flat = fill(Region(("piano",), 3, 4))[0]
+    inside = notes_inside(flat.piece, flat.region)
+    assert set(flat.piece.notes["velocity"][inside].tolist()) == {80}
+    events = [
+        event
+        for n in range(32)
+        for event in ((n * 480, on(60 + n % 5, (31, 97)[n % 2])), (n * 480 + 400, off(60 + n % 5)))
+    ]
+    lively = fill(Region(None, 3, 4), piece=Piece.from_bytes(midi(at_ticks(*events))))[0]
+    inside = notes_inside(lively.piece, lively.region)
+    found = set(lively.piece.notes["velocity"][inside].tolist())
+    assert len(found) > 1
+    assert {31, 97} & found
+
+
+def test_going_on_adds_bars_behind_and_leading_in_moves_the_rest():
+    piece = Song.from_bytes(song())
+    after = piece.outpaint(3, model=fake_model())[0]
+    assert after.piece.bars.num_bars >= piece.bars.num_bars + 3
+    assert (after.region.first_bar, after.region.last_bar) == (9, 11)
+    kept = after.piece.notes[~notes_inside(after.piece, after.region)]
+    assert kept["onset_ticks"].tolist() == piece.notes["onset_ticks"].tolist()
+    before = piece.outpaint(2, before=True, model=fake_model())[0]
+    kept = before.piece.notes[~notes_inside(before.piece, before.region)]
+    assert kept["onset_ticks"].tolist() == (piece.notes["onset_ticks"] + 2 * 1920).tolist()
+    assert before.num_notes > 0
+
+
+def test_composing_writes_for_the_instruments_asked_for():
+    piece = compose("piano, bass,drums", bars=3, tempo=90, signature=(3, 4), model=fake_model())[
+        0
+    ].piece
+    assert [(t.program, t.is_drum) for t in piece.tracks] == [(0, False), (32, False), (0, True)]
+    assert piece.bars.num_bars == 3
+    assert piece.tempos.quarters_per_minute[0] == pytest.approx(90, abs=0.01)
+    assert len(piece.notes)
+
+
+def test_exactly_one_span_must_be_given():
+    piece = Song.from_bytes(song())
+    with pytest.raises(SettingError, match="exactly one"):
+        piece.inpaint(model=fake_model())
+    with pytest.raises(SettingError, match="exactly one"):
+        piece.inpaint(bars=1, beats=2, model=fake_model())
+    with pytest.raises(SettingError, match="infill or original"):
+        piece.inpaint(bars=1, method="other", model=fake_model())
+
+
+def test_a_track_without_notes_can_be_filled():
+    silent = at_ticks((0, program(41, 3)))
+    voices = at_ticks((0, program(40)), (0, on(70)), (7600, off(70)))
+    found = fill(Region((1,), 1, 4), piece=Piece.from_bytes(midi(voices, silent)))[0]
+    assert set(np.unique(found.piece.notes["track"])) == {0, 1}

@@ -1,0 +1,49 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segue.symbolic.voices import centres, share
+
+
+def test_the_register_of_a_track_is_that_of_its_nearest_notes():
+    pitches = np.array([40] * 60 + [70] * 60 + [90])
+    onsets = np.array(list(range(60)) + list(range(1000, 1060)) + [5])
+    tracks = np.array([0] * 120 + [1])
+    found = centres(pitches, onsets, tracks, (0, 1, 2), 1030)
+    assert found[0] == 70
+    assert found[1] == 90
+    assert np.isnan(found[2])
+
+
+def test_each_hand_gets_the_notes_of_its_register():
+    owners = share(
+        np.array([0, 0, 0, 0, 10]), np.array([76, 72, 48, 36, 50]), np.array([74.0, 44.0])
+    )
+    assert owners.tolist() == [0, 0, 1, 1, 1]
+
+
+def test_two_violins_do_not_cross_and_both_play():
+    owners = share(np.array([0, 0, 5, 5]), np.array([71, 74, 76, 72]), np.array([73.0, 72.0]))
+    assert owners.tolist() == [1, 0, 0, 1]
+
+
+def test_tracks_without_notes_are_told_apart_by_their_order():
+    owners = share(np.array([0, 0]), np.array([50, 80]), np.array([np.nan, np.nan]))
+    assert owners.tolist() == [1, 0]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(20, 100)), min_size=1, max_size=30),
+    st.lists(st.floats(30, 90), min_size=2, max_size=4),
+)
+def test_nothing_crosses_and_nobody_rests_where_there_are_notes_enough(notes, registers):
+    onsets, pitches = (np.array(column) for column in zip(*notes, strict=True))
+    owners = share(onsets, pitches, np.array(registers))
+    order = np.argsort(-np.array(registers), kind="stable").tolist()
+    for onset in set(onsets.tolist()):
+        here = onsets == onset
+        ranks = [order.index(owner) for owner in owners[here]]
+        falling = [rank for _, rank in sorted(zip(-pitches[here], ranks, strict=True))]
+        assert falling == sorted(falling)
+        if here.sum() >= len(registers):
+            assert set(ranks) == set(range(len(registers)))
