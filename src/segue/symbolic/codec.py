@@ -23,6 +23,7 @@ from symusic.core import ScoreTick
 
 from segue.errors import BundleError, DataError
 from segue.symbolic.grid import NOTE_FIELDS, TEMPO_FIELDS, Grid
+from segue.symbolic.smf import MAX_FILE_BYTES, parse
 from segue.symbolic.stream import Ids, render
 from segue.symbolic.vocabulary import DRUM_PROGRAM, Vocabulary
 
@@ -56,8 +57,15 @@ def encode_file(vocabulary: Vocabulary, path: Path | str) -> Ids:
 
 
 def _load(path: Path | str) -> ScoreTick:
+    """Read a file for `encode_score`.
+
+    Our own parser looks at it first: symusic 0.5 ends the process at some damaged files.
+    """
     try:
-        score = Score(str(path))
+        with Path(path).open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+        parse(data, name=str(path))
+        score = Score.from_midi(data)
     except (RuntimeError, ValueError, OSError, OverflowError) as error:
         raise DataError(f"{path} cannot be read as a MIDI file: {error}.") from error
     if not isinstance(score, ScoreTick):
