@@ -67,6 +67,15 @@ def body(messages: Iterable[Message]) -> bytes:
     return b"".join(number(delta) + message for delta, message in messages)
 
 
+def running(messages: Sequence[Message]) -> list[Message]:
+    """The same messages without status bytes that repeat the one before."""
+    before = [b"\xff", *(message for _, message in messages)]
+    return [
+        (delta, message[1:] if message[0] == last[0] < 0xF0 else message)
+        for last, (delta, message) in zip(before, messages, strict=False)
+    ]
+
+
 def chunk(kind: bytes, content: bytes) -> bytes:
     """A chunk with its length."""
     return kind + len(content).to_bytes(4, "big") + content

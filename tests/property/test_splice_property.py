@@ -6,7 +6,7 @@ import mido
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.midi_files import Message, control, meta, midi, off, on, port, program
+from tests.midi_files import Message, control, meta, midi, off, on, port, program, running
 from tests.splice_check import check_splice
 
 from segue.symbolic.frames import shifted
@@ -31,6 +31,7 @@ MESSAGES = st.one_of(
 TRACKS = st.lists(st.tuples(st.sampled_from([0, 0, 0, 1, 5, 20]), MESSAGES), max_size=24)
 FILES = st.one_of(
     st.lists(TRACKS, min_size=1, max_size=3).map(lambda tracks: midi(*tracks)),
+    st.lists(TRACKS, min_size=1, max_size=3).map(lambda tracks: midi(*map(running, tracks))),
     TRACKS.map(lambda track: midi(track, kind=0)),
 )
 NEW_NOTES = st.lists(
