@@ -1,5 +1,6 @@
 """`segue midi prepare | train | export | evaluate`: from a folder of music to a measured bundle."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,7 +93,7 @@ def train(
     from segue.recipes import load_recipe
     from segue.symbolic.model.fit import fit
 
-    def report(step: int, total: int, row: dict[str, float]) -> None:
+    def report(step: int, total: int, row: Mapping[str, float]) -> None:
         numbers = " ".join(
             f"{key} {value:.4g}" for key, value in row.items() if key not in ("step", "split")
         )
