@@ -6,10 +6,17 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+# A slow machine is no failure: times are measured under benchmarks/, never in a test.
+hypothesis.settings.register_profile(
+    "segue", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("segue")
 
 MUSIC_VARIABLE = "SEGUE_TEST_MUSIC"
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from segue.symbolic.stream import Ids, Stream
 from segue.symbolic.vocabulary import TokenType, Vocabulary
 
+_PITCHES = (TokenType.PITCH, TokenType.PITCH_DRUM)
+
 
 @dataclass(frozen=True, eq=False)
 class _Table:
@@ -164,7 +166,7 @@ def repeated_bars(vocabulary: Vocabulary, context: Stream, num_bars: int) -> lis
     start, end = np.flatnonzero(kinds == TokenType.HOLE)
     bars = np.flatnonzero(kinds == TokenType.BAR)
     stop = start + 1
-    while stop < len(ids) and kinds[stop] == TokenType.PROGRAM:
+    while kinds[stop] == TokenType.PROGRAM and kinds[stop + 1] not in _PITCHES:
         stop += 1
     wanted = ids[start + 1 : stop]
     before = np.split(ids, bars)[1 : int(np.searchsorted(bars, start))]

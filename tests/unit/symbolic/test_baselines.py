@@ -5,8 +5,9 @@ import pytest
 
 from segue.symbolic.baselines import MarkovChain, RepeatBars, copies, repeated_bars
 from segue.symbolic.prompt import Hole
+from segue.symbolic.stream import Stream
 from tests.generation import vocabulary
-from tests.unit.symbolic.test_prompt import example
+from tests.unit.symbolic.test_prompt import example as drawn
 from tests.unit.symbolic.test_stream import a_grid, names
 
 
@@ -39,6 +40,12 @@ def test_longer_histories_win_where_they_are_planted():
 def test_a_chain_that_has_seen_nothing_is_uniform():
     chain = MarkovChain.fit([np.array([0])], order=3, vocab_size=10)
     assert np.exp(chain.log_probs(np.array([5, 6]))[0]) < 0.2
+
+
+def example(hole, grid):
+    """The answer from SEP on, as the baselines read it."""
+    grid, context, answer = drawn(hole, grid)
+    return grid, context, Stream(np.r_[context.ids[-1], answer.ids], np.r_[0, answer.times])
 
 
 NOTES = [(bar, position, 0, 0, 60 + position) for bar in range(4) for position in (0, 24)]

@@ -34,8 +34,7 @@ def fill(region, *, piece=PIECE, model=None, **options):
     ],
 )
 def test_whatever_the_region_nothing_outside_changes(region):
-    filling = fill(region)[0]
-    assert filling.num_notes > 0
+    assert any(filling.num_notes for filling in fill(region, candidates=4))
 
 
 def test_the_same_seed_gives_the_same_file_and_another_seed_another():
@@ -131,7 +130,8 @@ def test_going_on_adds_bars_behind_and_leading_in_moves_the_rest():
     piece = Song.from_bytes(song())
     after = piece.outpaint(3, model=fake_model())[0]
     assert after.piece.bars.num_bars >= piece.bars.num_bars + 3
-    assert (after.region.first_bar, after.region.last_bar) == (9, 11)
+    last = piece.bars.num_bars
+    assert (after.region.first_bar, after.region.last_bar) == (last + 1, last + 3)
     kept = after.piece.notes[~notes_inside(after.piece, after.region)]
     assert kept["onset_ticks"].tolist() == piece.notes["onset_ticks"].tolist()
     before = piece.outpaint(2, before=True, model=fake_model())[0]

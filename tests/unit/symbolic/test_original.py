@@ -10,9 +10,10 @@ from segue.symbolic.song import Song
 from segue.symbolic.stream import render
 from tests.filling import check_filling, fake_model
 from tests.generation import vocabulary
-from tests.midi_files import song
+from tests.midi_files import at_ticks, midi, off, on, song
 
-PIECE = Piece.from_bytes(song(12))
+LINE = [e for n in range(48) for e in ((n * 480, on(30 + n)), (n * 480 + 400, off(30 + n)))]
+PIECE = Piece.from_bytes(midi(at_ticks(*LINE)))
 
 
 class Recorder:
@@ -31,7 +32,7 @@ def test_the_prompt_is_the_piece_with_the_hole_and_the_prefix_again():
     recorder = Recorder(model)
     for filling in inpaint_original(PIECE, Region(None, 5, 5), model=model, candidates=2):
         check_filling(filling)
-        assert filling.region.tracks == (0, 1, 2)
+        assert filling.region.tracks == (0,)
     words = vocabulary()
     grid = grid_of(words, PIECE, ModelBars.of(words, PIECE.bars, 480))
     hole = render(words, grid.window(4, 5)).ids
@@ -49,11 +50,13 @@ def test_the_prompt_is_the_piece_with_the_hole_and_the_prefix_again():
 def test_it_says_what_it_cannot_do():
     model = fake_model(objective="next_token", context_length=1024)
     with pytest.raises(SettingError, match="whole bars of all tracks"):
-        inpaint_original(PIECE, Region(("piano",), 5, 5), model=model)
+        inpaint_original(PIECE, Region((0,), 5, 5), model=model)
     with pytest.raises(SettingError, match="whole bars of all tracks"):
         inpaint_original(PIECE, Region(None, 5, 7, "beats"), model=model)
     with pytest.raises(SettingError, match="Choose fewer bars"):
-        inpaint_original(PIECE, Region(None, 2, 11), model=model)
+        inpaint_original(
+            PIECE, Region(None, 2, 11), model=fake_model(objective="next_token", context_length=400)
+        )
     with pytest.raises(BundleError, match="recipe midigpt-original"):
         inpaint_original(PIECE, Region(None, 5, 5), model=fake_model())
 

@@ -171,6 +171,8 @@ def test_ports_and_replaced_notes_of_the_own_track() -> None:
 def test_endless_notes_and_idle_note_offs() -> None:
     endless = piece([(100, on(60))])
     assert fitted(endless, (0, 60, BAR, 100)) == []
+    elsewhere = piece([(100, on(60))], [(0, program(0)), (BAR + 100, off(60))])
+    assert fitted(elsewhere, (0, 60, BAR + 200, 100)) == []
     idle = piece([(0, program(0)), (BAR + 100, off(60))])
     assert fitted(idle, (0, 60, BAR, 400)) == [(0, 60, BAR, BAR + 100)]
     assert fitted(idle, (0, 60, BAR + 100, 400)) == [(0, 60, BAR + 100, BAR + 500)]
