@@ -6,6 +6,7 @@ Lightning, which takes seconds, and forks before it has computed anything.
 
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -21,7 +22,7 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _rank(folder: Path, rank: int, port: int, ema: float | None) -> None:
+def _rank(folder: Path, rank: int, port: int, strategy: str, ema: float | None) -> None:
     os.environ |= {
         "LOCAL_RANK": str(rank),
         "NODE_RANK": "0",
@@ -29,7 +30,7 @@ def _rank(folder: Path, rank: int, port: int, ema: float | None) -> None:
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
-    toy_run(folder, toy_settings(devices=2, strategy="ddp", ema_decay=ema))
+    toy_run(folder, toy_settings(devices=2, strategy=strategy, ema_decay=ema))
 
 
 def _alone(folder: Path, ema: float | None) -> None:
@@ -59,19 +60,27 @@ def main(folder: Path) -> None:
     port = _free_port()
     codes = _together(
         (_alone, folder / "one", None),
-        (_rank, folder / "two", 0, port, None),
-        (_rank, folder / "two", 1, port, None),
+        (_rank, folder / "two", 0, port, "ddp", None),
+        (_rank, folder / "two", 1, port, "ddp", None),
         (_killed, folder / "killed", 8),
     )
     assert codes == [0, 0, 0, -signal.SIGKILL], codes
+    shutil.copytree(folder / "killed", folder / "sharded")
     port = _free_port()
     codes = _together(
         (_alone, folder / "killed", None),
         (_alone, folder / "one-average", 0.9),
-        (_rank, folder / "two-average", 0, port, 0.9),
-        (_rank, folder / "two-average", 1, port, 0.9),
+        (_rank, folder / "two-average", 0, port, "ddp", 0.9),
+        (_rank, folder / "two-average", 1, port, "ddp", 0.9),
     )
     assert codes == [0, 0, 0, 0], codes
+    # What one process began, two go on with that share the weights between them.
+    port = _free_port()
+    codes = _together(
+        (_rank, folder / "sharded", 0, port, "fsdp", None),
+        (_rank, folder / "sharded", 1, port, "fsdp", None),
+    )
+    assert codes == [0, 0], codes
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,8 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
-from torch import nn
 
-from segue.core.config import StrictModel, dump_yaml, read_mapping
+from segue.core.config import StrictModel, dump_yaml, load
 from segue.core.files import atomic_path, write_bytes, write_text
 from segue.core.progress import Progress, silent
 from segue.errors import SettingError
@@ -137,7 +136,8 @@ class RunFolder:
 
     def _check_same(self, settings: StrictModel) -> None:
         """Compare with the stored settings, those apart that only say where to compute."""
-        before = _flat(read_mapping(self.recipe))
+        # Through the class, so that settings that are newer than the run have their defaults.
+        before = _flat(load(type(settings), self.recipe).model_dump(mode="json"))
         now = _flat(settings.model_dump(mode="json"))
         changed = [
             f"{name}: {before.get(name)!r} before, {now.get(name)!r} now"
@@ -236,7 +236,6 @@ def run_training(
     seed: int,
     monitor: str,
     title: str = "",
-    sharded: Sequence[type[nn.Module]] = (),
     report: Report | None = None,
     progress: Progress = silent,
 ) -> lightning.Trainer:
@@ -250,7 +249,6 @@ def run_training(
         seed: seeds what is random inside the model; batches have their own.
         monitor: validation metric that tells the best weights, lower is better; it is also drawn.
         title: set above the picture.
-        sharded: module classes that FSDP splits.
         report: called with every row of the table.
         progress: told after every step.
 
@@ -268,7 +266,7 @@ def run_training(
     callbacks.append(LossPicture(folder, monitor.removeprefix("val_"), title))
     with quiet_engine(settings.threads), progress("training", total=settings.max_steps) as advance:
         callbacks.append(StepProgress(advance))
-        trainer = make_trainer(settings, folder.path, callbacks, sharded=sharded)
+        trainer = make_trainer(settings, folder.path, callbacks)
         last = folder.last if folder.last.exists() else None
         with torch.random.fork_rng():
             trainer.fit(task, datamodule=data, ckpt_path=last, weights_only=True)

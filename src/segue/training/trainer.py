@@ -11,13 +11,14 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, Strategy
+from lightning.pytorch.strategies import DDPStrategy, Strategy
 from pydantic import Field
-from torch import nn
 from typing_extensions import override
 
 from segue.core.config import StrictModel
 from segue.core.files import atomic_path
+from segue.errors import SettingError
+from segue.training.sharding import ShardedStrategy
 
 
 class TrainerSettings(StrictModel):
@@ -78,11 +79,11 @@ def accelerator(settings: TrainerSettings) -> Literal["cpu", "gpu"]:
     return settings.accelerator
 
 
-def _strategy(settings: TrainerSettings, sharded: Sequence[type[nn.Module]]) -> Strategy | str:
+def _strategy(settings: TrainerSettings) -> Strategy | str:
     """Choose the strategy; one process needs none."""
     processes = settings.devices * settings.nodes
     if settings.strategy == "fsdp":
-        return FSDPStrategy(auto_wrap_policy=set(sharded) or None, state_dict_type="full")
+        return ShardedStrategy(processes)
     if processes > 1 or settings.strategy == "ddp":
         backend = "gloo" if accelerator(settings) == "cpu" else None
         return DDPStrategy(process_group_backend=backend, gradient_as_bucket_view=True)
@@ -93,8 +94,6 @@ def make_trainer(
     settings: TrainerSettings,
     run_folder: Path,
     callbacks: Sequence[Callback],
-    *,
-    sharded: Sequence[type[nn.Module]] = (),
 ) -> lightning.Trainer:
     """Return a trainer that writes nowhere but into the run folder.
 
@@ -102,19 +101,24 @@ def make_trainer(
         settings: see `TrainerSettings`.
         run_folder: where Lightning may write.
         callbacks: what happens around steps; checkpoints and metrics are callbacks of ours.
-        sharded: module classes that FSDP splits over the processes, such as a transformer block.
+
+    Raises:
+        SettingError: settings that exclude each other.
     """
-    fsdp = settings.strategy == "fsdp"
+    if settings.strategy == "fsdp" and settings.ema_decay is not None:
+        raise SettingError(
+            "An average of the weights (trainer.ema_decay) cannot be kept where fsdp splits them. "
+            "Set trainer.ema_decay=null, or use trainer.strategy=ddp."
+        )
     return lightning.Trainer(
         accelerator=accelerator(settings),
         devices=settings.devices,
         num_nodes=settings.nodes,
-        strategy=_strategy(settings, sharded),
+        strategy=_strategy(settings),
         precision=settings.precision,
         max_steps=settings.max_steps,
         accumulate_grad_batches=settings.accumulate,
-        # FSDP clips in the task, where the shards are known.
-        gradient_clip_val=None if fsdp else settings.clip_norm,
+        gradient_clip_val=settings.clip_norm,
         val_check_interval=settings.validate_every * settings.accumulate,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,

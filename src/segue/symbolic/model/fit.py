@@ -10,7 +10,7 @@ from segue.core.files import sha256_of
 from segue.core.progress import Progress, silent
 from segue.errors import SettingError
 from segue.symbolic.data.windows import InfillBatches, NextTokenBatches, Prepared
-from segue.symbolic.model.gpt import GPT, Block
+from segue.symbolic.model.gpt import GPT
 from segue.symbolic.model.recipe import MidiRecipe
 from segue.symbolic.model.task import MidiGPTTask
 from segue.symbolic.model.weights import Weights, load_into, read_weights, same_tokens
@@ -91,7 +91,6 @@ def fit(
         seed=recipe.seed,
         monitor=task.monitor,
         title=recipe.name,
-        sharded=[Block],
         report=report,
         progress=progress,
     )

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from segue.core.config import StrictModel
-from segue.symbolic.model.gpt import GPT, GPTConfig
+from segue.symbolic.model.gpt import GPT, Block, GPTConfig
+from segue.training.sharding import shard
 
 HOLE_KIND, CONTEXT_KIND = 2, 1
 """Values of ``kinds``: a token of the answer, a token of the prompt; 0 is padding."""
@@ -188,6 +189,10 @@ class MidiGPTTask(lightning.LightningModule):
             self.log("val_context_nats", context / contexts)
         if notes:
             self.log("val_bits_per_note", scored / math.log(2) / notes)
+
+    def configure_model(self) -> None:
+        """Split the model over the processes where the run asks for fsdp."""
+        shard(self, self.model, Block)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return AdamW with two decay groups, and the schedule, stepped once a step."""
