@@ -4,6 +4,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,45 @@ def test_inference_imports_no_training_package(code: str) -> None:
     found = imported_by(code)
     assert "segue" in found
     assert found & (TRAINING_ONLY | TESTS_ONLY | {"matplotlib"}) == set()
+
+
+@pytest.fixture
+def random_bundle(tmp_path: Path) -> Path:
+    """A bundle of a model that has learnt nothing."""
+    from tests.generation import vocabulary
+    from tests.prepared import saved_tokenizer
+
+    from segue.symbolic.model.export import export_bundle
+    from segue.symbolic.model.gpt import GPT, GPTConfig
+
+    config = GPTConfig(
+        vocab_size=vocabulary().size, num_layers=1, num_heads=1, width=16, context_length=1024,
+        positions="rotary", norm="rms", tied_head=True, bias=False,
+    )  # fmt: skip
+    target = tmp_path / "bundle"
+    tokenizer = saved_tokenizer(tmp_path)
+    export_bundle(GPT(config), tokenizer, target, name="random", objective="infill")
+    return target
+
+
+def test_a_whole_inpainting_run_imports_no_training_package(
+    random_bundle: Path, tmp_path: Path
+) -> None:
+    from segue.symbolic.demo_piece import demo_piece
+
+    source, target = tmp_path / "in.mid", tmp_path / "out.mid"
+    source.write_bytes(demo_piece("trio"))
+    words = ["midi", "inpaint", source, "--bars", "3", "--tracks", "0", "-m", random_bundle]
+    words += ["-o", target, "--wav"]
+    code = (
+        "from segue.cli.main import main\n"
+        f"try:\n    main({[str(word) for word in words]})\n"
+        "except SystemExit as leaving:\n    assert not leaving.code, leaving"
+    )
+    found = imported_by(code)
+    assert target.stat().st_size > 0
+    assert {"onnxruntime", "numpy"} <= found
+    assert found & (TRAINING_ONLY | TESTS_ONLY | {"matplotlib", "mido"}) == set()
 
 
 def test_help_takes_under_half_a_second() -> None:
