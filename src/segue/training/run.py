@@ -45,6 +45,9 @@ from segue.training.trainer import TrainerSettings, make_trainer, quiet_engine
 _WHERE = ("accelerator", "devices", "nodes", "strategy", "threads", "workers")
 _WHEN = ("save_every", "max_minutes")
 _WORDS = ("summary", "hardware", "duration", "expected")
+_ELSEWHERE = ("prepare.", "sampling.")
+"""Sections of a recipe that training does not read: what was prepared is compared by its hash."""
+
 _FREE = {*(f"trainer.{name}" for name in _WHERE + _WHEN), *_WORDS}
 """Settings that may differ when a run goes on: they do not change what is computed."""
 

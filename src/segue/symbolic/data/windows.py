@@ -321,7 +321,9 @@ class NextTokenBatches:
         chosen = rng.integers(0, self._ends[-1], self.batch_size)
         vocabulary = self.prepared.tokenizer.vocabulary
         rows = [self._row(int(number)) for number in chosen[rank::world_size]]
-        return pad_rows(rows, vocabulary.first(TokenType.PAD))
+        padded = pad_rows(rows, vocabulary.first(TokenType.PAD))
+        # Padding must not outgrow what a model with learned positions can read.
+        return Batch(*(array[:, : self.chunk + 2] for array in padded))
 
     def _row(self, number: int) -> tuple[Stream, NDArray[np.int8]]:
         piece = int(np.searchsorted(self._ends, number, side="right"))

@@ -12,8 +12,6 @@ from segue.symbolic.model.task import OptimSettings, TaskSettings
 from segue.symbolic.sampling import SamplingSettings
 from segue.training.trainer import TrainerSettings
 
-_FROM_TOKENIZER = {"vocab_size", "units_per_quarter"}
-
 
 class ModelSettings(StrictModel):
     """The architecture: a preset of the source deck by name, or every field of a `GPTConfig`.
@@ -81,3 +79,13 @@ class MidiRecipe(StrictModel):
     sampling: SamplingSettings = Field(
         default=SamplingSettings(), description="what an exported bundle draws tokens with"
     )
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> Self:
+        longest = max(self.windows.lengths, default=0)
+        context = self.model.to_config(vocab_size=1, units_per_quarter=1).context_length
+        if self.task.objective == "infill" and not 0 < longest <= context:
+            raise ValueError(
+                f"windows.lengths has rows of {longest} tokens, model.context_length is {context}"
+            )
+        return self
