@@ -14,7 +14,6 @@ from typing import Any, TypeVar, Union
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
 from segue.errors import SettingError
 
@@ -140,7 +139,7 @@ def load(
     try:
         result = model.model_validate(mapping)
     except ValidationError as error:
-        problems += [_describe(model, detail) for detail in error.errors()]
+        problems += [_describe(model, dict(detail)) for detail in error.errors()]
     if problems:
         raise SettingError(_message(problems, origin or f"the settings of {model.__name__}"))
     return result
@@ -209,7 +208,7 @@ def _message(problems: Sequence[str], origin: str) -> str:
     return f"In {origin}, {len(problems)} settings are wrong:{lines}"
 
 
-def _describe(model: type[BaseModel], detail: ErrorDetails) -> str:
+def _describe(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
     """Say one problem: the setting's full name, what was given, what is allowed."""
     location = detail["loc"]
     name = ".".join(str(part) for part in location) or "the whole"
