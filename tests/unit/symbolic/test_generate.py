@@ -45,15 +45,17 @@ def test_same_seed_same_music() -> None:
     assert [c.ids.tolist() for c in first] != [c.ids.tolist() for c in other]
 
 
-def test_a_batch_is_its_candidates_one_by_one() -> None:
-    """Candidate i of five is candidate i of six and so on, although others end and leave the batch."""
-    by_count = {count: {c.number: c for c in run(num_candidates=count)} for count in (1, 2, 5, 6)}
-    for count, candidates in by_count.items():
+@pytest.mark.parametrize("seed", range(4))
+def test_a_batch_is_its_candidates_one_by_one(seed: int) -> None:
+    """Candidate i of two is candidate i of five, although others end sooner and leave the batch."""
+    settings = HOT.model_copy(update={"seed": seed})
+    reference = {c.number: c for c in run(num_candidates=5, settings=settings)}
+    for count in (1, 2, 3):
+        candidates = run(num_candidates=count, settings=settings)
         assert len(candidates) == count
-        for number, candidate in candidates.items():
-            reference = by_count[6][number]
-            assert candidate.ids.tolist() == reference.ids.tolist()
-            assert candidate.log_prob == reference.log_prob
+        for candidate in candidates:
+            assert candidate.ids.tolist() == reference[candidate.number].ids.tolist()
+            assert candidate.log_prob == reference[candidate.number].log_prob
 
 
 def test_the_log_likelihood_is_that_of_the_free_choices() -> None:
@@ -110,6 +112,14 @@ def test_the_context_is_a_budget_too() -> None:
     for candidate in run(FakeDecoder(context_length=length, scale=0.1), num_candidates=8):
         assert len(candidate.ids) + len(prompt().ids) - 1 <= length
         assert grammar().check(candidate.ids, SPEC) == []
+
+
+def test_the_last_token_needs_no_room_in_the_context() -> None:
+    least = grammar().start(SPEC).tokens_to_end
+    (candidate,) = run(FakeDecoder(context_length=least + 1))
+    assert len(candidate.ids) == least
+    with pytest.raises(SettingError, match=f"room for {least - 1}"):
+        run(FakeDecoder(context_length=least))
 
 
 def test_a_hole_may_end_with_the_next_bar() -> None:
