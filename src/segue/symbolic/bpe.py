@@ -90,9 +90,10 @@ class Merges:
     def _from_model(cls, vocabulary: Vocabulary, content: Mapping[str, Any], where: str) -> Self:
         model = json.loads(content["_model"])
         mark = _check_model(model, content["config"], where)
-        base = content["_vocab_base"]
+        base: dict[str, int] = content["_vocab_base"]
         letters = {
-            letter: base[token] for letter, token in content["_vocab_base_byte_to_token"].items()
+            letter: base.get(token)
+            for letter, token in content["_vocab_base_byte_to_token"].items()
         }
         ids: dict[str, int] = model["model"]["vocab"]
         spellings = sorted(ids, key=ids.__getitem__)
