@@ -90,8 +90,8 @@ class Filling:
         """
         from segue.symbolic.render import piano_roll_of, save_png
 
-        compared = self.before if len(self.before.notes) else None
-        save_png(piano_roll_of(self.piece, region=self.region, compare_with=compared), path)
+        figure = piano_roll_of(self.piece, region=self.region, compare_with=self.before)
+        save_png(figure, path)
 
     def save_sound(self, path: Path | str, *, soundfont: Path | str | None = None) -> None:
         """Play the whole piece into a WAV or FLAC file.

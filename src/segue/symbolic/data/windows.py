@@ -17,6 +17,7 @@ from pydantic import Field
 
 from segue.core.config import StrictModel
 from segue.errors import DataError
+from segue.symbolic.data.augment import reorder_tracks, transpose, transposition_range
 from segue.symbolic.data.holes import HoleSettings, draw_hole
 from segue.symbolic.grid import Grid
 from segue.symbolic.prompt import (
@@ -33,7 +34,7 @@ from segue.symbolic.prompt import (
 )
 from segue.symbolic.stream import Ids, Stream, parse
 from segue.symbolic.tokenizer import Tokenizer
-from segue.symbolic.vocabulary import DRUM_PROGRAM, TokenType
+from segue.symbolic.vocabulary import TokenType
 
 _PAD_MULTIPLE = 64
 
@@ -268,24 +269,19 @@ class InfillBatches:
         """Transpose, shift velocities and reorder instruments."""
         if not self.augment:
             return grid
-        notes = grid.notes.copy()
-        pitched = notes["program"] != DRUM_PROGRAM
-        if pitched.any():
-            low, high = self.vocabulary.pitch_range
-            down = max(-self.settings.transpose, low - int(notes["pitch"][pitched].min()))
-            up = min(self.settings.transpose, high - int(notes["pitch"][pitched].max()))
-            notes["pitch"][pitched] += int(rng.integers(down, up + 1)) if up >= down else 0
+        reach = self.settings.transpose
+        low, high = transposition_range(grid, self.vocabulary)
+        grid = transpose(
+            grid, int(rng.integers(max(low, -reach), min(high, reach) + 1)), self.vocabulary
+        )
         if self.vocabulary.has_velocities and self.settings.velocity_shift:
-            shift = int(
-                rng.integers(-self.settings.velocity_shift, self.settings.velocity_shift + 1)
-            )
+            reach = self.settings.velocity_shift
+            notes = grid.notes.copy()
             highest = len(self.vocabulary.velocities) - 1
+            shift = int(rng.integers(-reach, reach + 1))
             notes["velocity"] = np.clip(notes["velocity"] + shift, 0, highest)
-        if self.settings.track_order == "random":
-            order = rng.permutation(int(notes["track"].max()) + 1)
-            notes["track"] = order[notes["track"]]
-            return Grid.build(grid.signatures, notes, grid.tempos)
-        return grid.with_notes(notes)
+            grid = grid.with_notes(notes)
+        return reorder_tracks(grid, rng) if self.settings.track_order == "random" else grid
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield batches 0, 1, 2, ... without end."""
