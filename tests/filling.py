@@ -1,13 +1,13 @@
 """What tests of inpainting share: a model without weights, and what must hold of every filling."""
 
 import numpy as np
+from tests.generation import FakeDecoder, vocabulary
+from tests.splice_check import check_splice
 
 from segue.symbolic.inpaint import Filling
 from segue.symbolic.loaded import MidiModel
 from segue.symbolic.splice import notes_inside
 from segue.symbolic.tokenizer import Tokenizer
-from tests.generation import FakeDecoder, vocabulary
-from tests.splice_check import check_splice
 
 
 def fake_model(

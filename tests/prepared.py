@@ -5,10 +5,10 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from tests.generation import vocabulary
 
 from segue.symbolic.grid import Grid, empty_notes, empty_tempos
 from segue.symbolic.stream import render
-from tests.generation import vocabulary
 
 
 def composed_grid(seed: int, *, bars: int = 24) -> Grid:

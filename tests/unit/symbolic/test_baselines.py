@@ -2,13 +2,13 @@ import itertools
 
 import numpy as np
 import pytest
+from tests.generation import vocabulary
+from tests.unit.symbolic.test_prompt import example as drawn
+from tests.unit.symbolic.test_stream import a_grid, names
 
 from segue.symbolic.baselines import MarkovChain, RepeatBars, copies, repeated_bars
 from segue.symbolic.prompt import Hole
 from segue.symbolic.stream import Stream
-from tests.generation import vocabulary
-from tests.unit.symbolic.test_prompt import example as drawn
-from tests.unit.symbolic.test_stream import a_grid, names
 
 
 def test_probabilities_sum_to_one_behind_every_history(rng):

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from tests.filling import check_filling, fake_model
+from tests.midi_files import at_ticks, midi, off, on, program, song
 
 from segue.core.region import Region
 from segue.errors import BundleError, SettingError
@@ -9,8 +11,6 @@ from segue.symbolic.sampling import SamplingSettings
 from segue.symbolic.score import Piece
 from segue.symbolic.song import Song, compose
 from segue.symbolic.splice import notes_inside
-from tests.filling import check_filling, fake_model
-from tests.midi_files import at_ticks, midi, off, on, program, song
 
 PIECE = Piece.from_bytes(song())
 

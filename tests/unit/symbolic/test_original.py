@@ -1,5 +1,8 @@
 import numpy as np
 import pytest
+from tests.filling import check_filling, fake_model
+from tests.generation import vocabulary
+from tests.midi_files import at_ticks, midi, off, on, song
 
 from segue.core.region import Region
 from segue.errors import BundleError, SettingError
@@ -8,9 +11,6 @@ from segue.symbolic.placement import ModelBars, grid_of
 from segue.symbolic.score import Piece
 from segue.symbolic.song import Song
 from segue.symbolic.stream import render
-from tests.filling import check_filling, fake_model
-from tests.generation import vocabulary
-from tests.midi_files import at_ticks, midi, off, on, song
 
 LINE = [e for n in range(48) for e in ((n * 480, on(30 + n)), (n * 480 + 400, off(30 + n)))]
 PIECE = Piece.from_bytes(midi(at_ticks(*LINE)))

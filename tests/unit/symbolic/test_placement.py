@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.generation import grammar, signature, vocabulary
+from tests.midi_files import at_ticks, midi, off, on, program, song
+from tests.midi_files import signature as signature_event
 
 from segue.errors import SettingError
 from segue.symbolic.meter import BarTable, TimeSignature
 from segue.symbolic.placement import ModelBars, grid_of, hole_of, program_ranks
 from segue.symbolic.score import Piece
 from segue.symbolic.stream import render
-from tests.generation import grammar, signature, vocabulary
-from tests.midi_files import at_ticks, midi, off, on, program, song
-from tests.midi_files import signature as signature_event
 
 WORDS = vocabulary()
 
@@ -32,7 +32,7 @@ def test_bars_of_known_meters_are_those_of_the_file():
 def test_a_bar_of_an_unknown_meter_becomes_several():
     bars = bars_of((0, 33, 32), (1980, 9, 4), end=1980 + 9 * 480)
     assert bars.start_ticks.tolist() == [0, 1920, 1980, 1980 + 9 * 480]
-    assert [WORDS.signatures[s] for s in bars.signatures][0] == (4, 4)
+    assert WORDS.signatures[bars.signatures[0]] == (4, 4)
 
 
 def test_an_endless_bar_is_divided():

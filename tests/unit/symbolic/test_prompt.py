@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.generation import grammar, vocabulary
+from tests.unit.symbolic.test_stream import a_grid, grids, names
 
 from segue.errors import SettingError
 from segue.symbolic.prompt import (
@@ -19,8 +21,6 @@ from segue.symbolic.prompt import (
 )
 from segue.symbolic.stream import parse, render
 from segue.symbolic.vocabulary import TokenType
-from tests.generation import grammar, vocabulary
-from tests.unit.symbolic.test_stream import a_grid, grids, names
 
 WORDS = vocabulary()
 NOTES = [(bar, position, 0, 0, 60 + position) for bar in range(6) for position in (0, 12, 24)]

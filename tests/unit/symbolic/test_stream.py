@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.generation import signature, vocabulary
 
 from segue.symbolic.grid import Grid, empty_notes, empty_tempos
 from segue.symbolic.stream import Mark, parse, program_order, render
 from segue.symbolic.vocabulary import TokenType
-from tests.generation import signature, vocabulary
 
 
 def names(ids):

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from tests.generation import grammar, vocabulary
+from tests.prepared import composed_grid, prepared_folder, saved_tokenizer
 
 from segue.errors import DataError
 from segue.symbolic.data.holes import HoleSettings, draw_hole
@@ -12,8 +14,6 @@ from segue.symbolic.data.windows import (
 from segue.symbolic.prompt import CONTEXT, HOLE, PADDING
 from segue.symbolic.stream import parse
 from segue.symbolic.vocabulary import TokenType
-from tests.generation import grammar, vocabulary
-from tests.prepared import composed_grid, prepared_folder, saved_tokenizer
 
 WORDS = vocabulary()
 

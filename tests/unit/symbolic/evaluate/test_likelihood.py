@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from tests.generation import vocabulary
+from tests.prepared import prepared_folder, saved_tokenizer
 
 from segue.symbolic.data.windows import Prepared, WindowSettings
 from segue.symbolic.evaluate.likelihood import (
@@ -9,8 +11,6 @@ from segue.symbolic.evaluate.likelihood import (
     model_scorer,
 )
 from segue.symbolic.vocabulary import TokenType
-from tests.generation import vocabulary
-from tests.prepared import prepared_folder, saved_tokenizer
 
 SETTINGS = WindowSettings()
 WORDS = vocabulary()
