@@ -15,7 +15,7 @@ from segue.symbolic.generate import (
     rank,
 )
 from segue.symbolic.grammar import Grammar, HoleSpec
-from segue.symbolic.sampling import SamplingSettings
+from segue.symbolic.sampling import SamplingSettings, choose, generators
 from segue.symbolic.stream import parse
 from segue.symbolic.vocabulary import TokenType
 
@@ -56,6 +56,20 @@ def test_a_batch_is_its_candidates_one_by_one(seed: int) -> None:
         for candidate in candidates:
             assert candidate.ids.tolist() == reference[candidate.number].ids.tolist()
             assert candidate.log_prob == reference[candidate.number].log_prob
+
+
+def test_every_candidate_draws_from_its_own_stream() -> None:
+    """The loop once more for each candidate, without a batch, a budget or events."""
+    for candidate in run(num_candidates=4):
+        own = [generators(HOT, 4)[candidate.number]]
+        start, state, written = prompt(), grammar().start(SPEC), []
+        session = FakeDecoder().start(start.ids, start.times)
+        while not state.done:
+            choice = choose(session.logits, state.mask()[None], HOT, own)
+            written.append(int(choice.tokens[0]))
+            state.advance(written[-1])
+            session.step(choice.tokens, np.array([state.time]))
+        assert candidate.ids.tolist() == written
 
 
 def test_the_log_likelihood_is_that_of_the_free_choices() -> None:
