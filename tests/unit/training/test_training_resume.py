@@ -35,7 +35,7 @@ def _interrupted(folder, settings, stops, **options):
         # Dropout draws numbers, the average has a state of its own.
         ({"ema_decay": 0.9}, 0.2, [7]),
         # Rows and validations that do not fall together with checkpoints; two batches a step.
-        ({"accumulate": 2, "row_every": 2, "save_every": 5}, 0.0, [8]),
+        ({"accumulate": 2, "row_every": 2, "save_every": 5, "precision": "bf16-mixed"}, 0.0, [8]),
     ],
 )
 def test_interrupted_run_has_the_identical_trace(tmp_path: Path, changes, dropout, stops):
