@@ -78,7 +78,7 @@ class TorchDecoder:
 
     def tensor(self, numbers: Ids) -> Tensor:
         """Return integers as a tensor on the model's device."""
-        return torch.as_tensor(np.asarray(numbers, np.int64), device=self.device)
+        return torch.from_numpy(np.array(numbers, np.int64, order="C")).to(self.device)
 
     def _checked(self, ids: Ids, times: Ids, *, shape: tuple[int, ...]) -> tuple[Ids, Ids]:
         """Return both as int64 arrays of the given shape that the model can take."""
