@@ -92,7 +92,7 @@ class MergedTables:
     def _count(self, events: Mask) -> Ints:
         """Count events within each token, up to each part."""
         total = np.cumsum(events)
-        before = (total - events)[self.starts]
+        before: Ints = (total - events)[self.starts]
         return total - before[self.token]
 
     def _first_of(self, places: Ints, values: Ints, default: int) -> Ints:

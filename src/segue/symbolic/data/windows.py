@@ -239,7 +239,7 @@ class InfillBatches:
         """Draw a stretch of a piece, about twice as long as an example needs."""
         if piece is None:
             piece = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
-        ids = self.prepared.piece(min(piece, len(self._cumulative) - 1))
+        ids: NDArray[np.integer[Any]] = self.prepared.piece(min(piece, len(self._cumulative) - 1))
         if self.prepared.tokenizer.merges is not None:
             ids = self.prepared.tokenizer.to_base(np.asarray(ids, np.int64))
         bars = np.flatnonzero(ids == self.vocabulary.first(TokenType.BAR))
@@ -250,7 +250,7 @@ class InfillBatches:
         grid = parse(self.vocabulary, np.asarray(ids[start:end], np.int64))
         return self._with_tempo(grid, ids[:start])
 
-    def _with_tempo(self, grid: Grid, before: NDArray[np.unsignedinteger[Any]]) -> Grid:
+    def _with_tempo(self, grid: Grid, before: NDArray[np.integer[Any]]) -> Grid:
         """State the tempo in force at the start of a stretch."""
         if not self.vocabulary.counts[TokenType.TEMPO]:
             return grid
@@ -319,7 +319,8 @@ class NextTokenBatches:
         rows = [self._row(int(number)) for number in chosen[rank::world_size]]
         padded = pad_rows(rows, vocabulary.first(TokenType.PAD))
         # Padding must not outgrow what a model with learned positions can read.
-        return Batch(*(array[:, : self.chunk + 2] for array in padded))
+        readable = slice(self.chunk + 2)
+        return Batch(padded.ids[:, readable], padded.times[:, readable], padded.kinds[:, readable])
 
     def _row(self, number: int) -> tuple[Stream, NDArray[np.int8]]:
         piece = int(np.searchsorted(self._ends, number, side="right"))
