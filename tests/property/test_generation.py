@@ -11,7 +11,7 @@ from segue.symbolic.sampling import SamplingSettings
 seeds = st.integers(0, 2**32 - 1)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     seed=seeds,
     end=st.sampled_from(["eos", "bar"]),
@@ -47,7 +47,7 @@ def test_generations_are_valid(
         assert found == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=seeds, count=st.integers(2, 5), data=st.data())
 def test_a_candidate_does_not_depend_on_the_others(seed: int, count: int, data) -> None:
     spec = random_spec(np.random.default_rng(seed))
