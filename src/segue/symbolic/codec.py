@@ -66,7 +66,7 @@ def _load(path: Path | str) -> ScoreTick:
             data = stream.read(MAX_FILE_BYTES + 1)
         parse(data, name=str(path))
         score = Score.from_midi(data)
-    except (RuntimeError, ValueError, OSError, OverflowError) as error:
+    except (RuntimeError, ValueError, OSError, OverflowError, MemoryError) as error:
         raise DataError(f"{path} cannot be read as a MIDI file: {error}.") from error
     if not isinstance(score, ScoreTick):
         raise DataError(f"{path} is not timed in ticks; only MIDI files can be read.")
