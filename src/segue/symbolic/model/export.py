@@ -19,7 +19,6 @@ from segue.runtime.onnx_backend import FLOAT_GRAPH, INT8_GRAPH, OnnxDecoder
 from segue.runtime.torch_backend import TorchDecoder
 from segue.symbolic.model.gpt import GPT
 from segue.symbolic.model.onnx_graph import build_graph
-from segue.symbolic.model.weights import read_weights
 from segue.symbolic.tokenizer import Tokenizer
 
 Part = Literal["int8", "float", "safetensors"]
@@ -173,6 +172,8 @@ def _read(source: GPT | Path | str, tokenizer_path: Path | str | None) -> tuple[
     if isinstance(source, GPT):
         model, beside = copy.deepcopy(source), None
     else:
+        from segue.symbolic.model.weights import read_weights  # brings Lightning, seconds
+
         weights = read_weights(source)
         model, beside = weights.build(), weights.tokenizer
     tokenizer = beside if tokenizer_path is None else Path(tokenizer_path)
