@@ -72,7 +72,10 @@ PIECES: dict[str, ScoreTick] = {
     ),
     "duplicates": make_score(
         480,
-        [(0, False, [(t, d, 60, v) for t in (0, 3, 960) for d in (1, 40, 400) for v in (5, 99)])],
+        [
+            (0, False, [(t, d, 60, v) for t in (0, 3, 960) for d in (1, 40, 400) for v in (5, 99)]),
+            (41, False, [(t, 40 * n, 60 + n % 2, 127 - 9 * n) for t in (0, 8) for n in range(12)]),
+        ],
         [(0, 3, 8), (720, 3, 4)],
     ),
     "out of range": make_score(
