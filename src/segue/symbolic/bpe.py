@@ -32,6 +32,7 @@ _SPECIAL = (
     TokenType.HOLE,
     TokenType.OTHER,
 )
+Ranks = NDArray[np.int32]
 _NEVER = np.iinfo(np.int32).max
 _CACHED_BARS = 1 << 16
 
@@ -195,11 +196,21 @@ class Merges:
         return np.flatnonzero(begins)
 
     @cached_property
-    def _ranks(self) -> tuple[Ids, NDArray[np.int32]]:
+    def _ranks(self) -> tuple[Ids, Ranks]:
         """Return the merges' keys, sorted, and the rank of each."""
         keys = self.pairs[:, 0] * self.size + self.pairs[:, 1]
         order = np.argsort(keys, kind="stable")
         return keys[order], order.astype(np.int32)
+
+    @cached_property
+    def _first_ranks(self) -> Ranks:
+        """Return the rank of every pair of unmerged tokens. Shape ``unmerged unmerged``."""
+        count = self.vocabulary.size + (self.mark >= 0)
+        table = np.full((count, count), _NEVER, np.int32)
+        unmerged = (self.pairs < count).all(axis=1)
+        left, right = self.pairs[unmerged].T
+        table[left, right] = np.flatnonzero(unmerged)
+        return table
 
     @cached_property
     def _one_at_a_time(self) -> NDArray[np.bool_]:
@@ -211,7 +222,7 @@ class Merges:
         np.minimum.at(first_use, self.pairs, np.arange(len(self))[:, None])
         return first_use[self.results] <= np.arange(len(self))
 
-    def _rank_of(self, left: Ids, right: Ids) -> NDArray[np.int32]:
+    def _rank_of(self, left: Ids, right: Ids) -> Ranks:
         """Return the rank of the merge of each pair, `_NEVER` for pairs that are not merged."""
         keys, ranks = self._ranks
         wanted = left * self.size + right
@@ -220,26 +231,29 @@ class Merges:
 
     def _merge(self, words: Sequence[Ids]) -> list[Ids]:
         """Apply the merges to words of base ids."""
-        symbols, word = self._with_marks(words)
+        symbols, counts = self._with_marks(words)
+        ranks = np.full(len(symbols), _NEVER, np.int32)
+        ranks[:-1] = self._first_ranks[symbols[:-1], symbols[1:]]
+        ranks[np.cumsum(counts) - 1] = _NEVER
         merged: list[Ids] = [symbols[:0]] * len(words)
-        ranks = self._pair_ranks(symbols, word)
-        while len(symbols):
-            starts = _run_starts(word)
-            lowest = np.minimum.reduceat(ranks, starts)
-            ends = np.append(starts[1:], len(symbols))
-            done = lowest == _NEVER
-            if done.any():
-                for n, start, end in zip(word[starts[done]], starts[done], ends[done], strict=True):
-                    merged[n] = symbols[start:end]
-                left = ~np.repeat(done, ends - starts)
-                symbols, word, ranks = symbols[left], word[left], ranks[left]
+        number = np.arange(len(words))
+        while len(number):
+            ends = np.cumsum(counts)
+            lowest = np.minimum.reduceat(ranks, ends - counts)
+            going = lowest != _NEVER
+            if 2 * going.sum() <= len(going):
+                for n, end, count in zip(number[~going], ends[~going], counts[~going], strict=True):
+                    merged[n] = symbols[end - count : end]
+                left = np.repeat(going, counts)
+                symbols, ranks = symbols[left], ranks[left]
+                number, counts = number[going], counts[going]
             else:
-                lowest = np.repeat(lowest, ends - starts)
-                symbols, word, ranks = self._round(symbols, word, ranks, lowest)
+                lowest[~going] = -1
+                symbols, ranks, counts = self._round(symbols, ranks, counts, lowest)
         return merged
 
     def _with_marks(self, words: Sequence[Ids]) -> tuple[Ids, Ids]:
-        """Return the symbols of all words, bars with the mark before them, and each one's word."""
+        """Return the symbols of all words, bars with the mark before them, and the words' lengths."""
         counts = np.array([len(word) for word in words])
         symbols = np.concatenate(words)
         if self.mark >= 0:
@@ -247,42 +261,33 @@ class Merges:
             bars = symbols[firsts] == self.vocabulary.first(TokenType.BAR)
             symbols = np.insert(symbols, firsts[bars], self.mark)
             counts += bars
-        return symbols, np.repeat(np.arange(len(words)), counts)
-
-    def _pair_ranks(self, symbols: Ids, word: Ids) -> NDArray[np.int32]:
-        """Return the rank of every symbol's merge with the next one in its word."""
-        ranks = np.full(len(symbols), _NEVER, np.int32)
-        joined = np.flatnonzero(word[:-1] == word[1:])
-        ranks[joined] = self._rank_of(symbols[joined], symbols[joined + 1])
-        return ranks
+        return symbols, counts
 
     def _round(
-        self, symbols: Ids, word: Ids, ranks: NDArray[np.int32], lowest: NDArray[np.int32]
-    ) -> tuple[Ids, Ids, NDArray[np.int32]]:
+        self, symbols: Ids, ranks: Ranks, counts: Ids, lowest: Ranks
+    ) -> tuple[Ids, Ranks, Ids]:
         """Apply the first merge of every word at each place where it stands."""
-        where = _not_touching(np.flatnonzero(ranks == lowest))
-        single = self._one_at_a_time[ranks[where]]
+        where = _not_touching(np.flatnonzero(ranks == np.repeat(lowest, counts)))
+        ends = np.cumsum(counts)
+        found = ranks[where]
+        word = np.searchsorted(ends, where, side="right")
+        single = self._one_at_a_time[found]
         if single.any():
-            first = np.zeros(len(where), bool)
-            first[_run_starts(word[where])] = True
-            where = where[first | ~single]
-        symbols[where] = self.results[ranks[where]]
+            first = np.ones(len(where), bool)
+            first[1:] = word[1:] != word[:-1]
+            chosen = first | ~single
+            where, found, word = where[chosen], found[chosen], word[chosen]
+        symbols[where] = self.results[found]
         kept = np.ones(len(symbols), bool)
         kept[where + 1] = False
-        ranks[where] = _NEVER
-        symbols, word, ranks = symbols[kept], word[kept], ranks[kept]
+        symbols, ranks = symbols[kept], ranks[kept]
+        counts = counts - np.bincount(word, minlength=len(counts))
         where -= np.arange(len(where))
         changed = np.concatenate([where, where[where > 0] - 1])
-        changed = changed[changed + 1 < len(symbols)]
-        joined = word[changed] == word[changed + 1]
-        new_ranks = self._rank_of(symbols[changed], symbols[changed + 1])
-        ranks[changed] = np.where(joined, new_ranks, _NEVER)
-        return symbols, word, ranks
-
-
-def _run_starts(values: Ids) -> Ids:
-    """Return where runs of equal values begin."""
-    return np.concatenate([[0], np.flatnonzero(values[1:] != values[:-1]) + 1])
+        following = np.minimum(changed + 1, len(symbols) - 1)
+        ranks[changed] = self._rank_of(symbols[changed], symbols[following])
+        ranks[np.cumsum(counts) - 1] = _NEVER
+        return symbols, ranks, counts
 
 
 def _not_touching(where: Ids) -> Ids:

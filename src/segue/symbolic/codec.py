@@ -386,9 +386,7 @@ def _is_duration(token: str) -> bool:
 def _duration_table(vocabulary: Vocabulary, position_ticks: int) -> NDArray[np.int32]:
     """Return the duration index for every length in ticks up to the longest token."""
     ticks = _duration_ticks(vocabulary, position_ticks)
-    nearest = ticks[_nearest(ticks, np.arange(int(ticks.max()) + 1))]
-    last = len(ticks) - 1
-    return np.array([last - np.argmax(ticks[::-1] == value) for value in nearest], np.int32)
+    return _nearest(ticks, np.arange(int(ticks.max()) + 1)).astype(np.int32)
 
 
 @lru_cache(maxsize=8)

@@ -101,6 +101,16 @@ def test_equal_letters_merge_from_the_left() -> None:
     assert merges.encode(np.array([a] * 5)).tolist() == [NUM_BASE + 1, NUM_BASE + 1, a]
 
 
+def test_a_token_with_two_ways_to_be_made() -> None:
+    """*abc* from *a* and *bc* comes late, but *abca*, which reads it, comes before that."""
+    a, b, c = BAR + 1, BAR + 2, BAR + 3
+    bc, ab, abc, abca = range(MARK + 1, MARK + 5)
+    merges = build([(b, c), (a, b), (ab, c), (abc, a), (a, bc)])
+    ids = [a, b, c, a, b, c]
+    assert one_by_one(merges, ids) == [abca, bc]
+    assert merges.encode(np.array(ids)).tolist() == [abca, bc]
+
+
 def test_a_merged_token_has_the_time_of_its_last_part() -> None:
     a, b = BAR + 1, BAR + 2
     merges = build([(MARK, BAR), (a, b)])
