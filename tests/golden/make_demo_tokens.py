@@ -7,11 +7,12 @@ import hashlib
 import json
 from pathlib import Path
 
+from tests.generation import vocabulary
+
 from segue.symbolic.demo_piece import demo_piece
 from segue.symbolic.placement import ModelBars, grid_of
 from segue.symbolic.score import Piece
 from segue.symbolic.stream import render
-from tests.generation import vocabulary
 
 STORED = Path(__file__).with_name("demo_tokens.json")
 

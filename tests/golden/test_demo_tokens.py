@@ -1,7 +1,6 @@
 import json
 
 import pytest
-
 from tests.golden.make_demo_tokens import STORED, tokens_of
 
 
