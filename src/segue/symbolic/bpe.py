@@ -108,6 +108,12 @@ class Merges:
                 "`segue midi prepare`."
             )
         expansions = [[letters[c] for c in s.removeprefix(mark)] for s in spellings]
+        special = set(np.flatnonzero(np.isin(vocabulary.types, _SPECIAL)).tolist())
+        if any(special.intersection(parts) for parts in expansions if len(parts) > 1):
+            raise BundleError(
+                f"{where} merges special tokens, which have to stand for themselves. Train it anew "
+                "with `segue midi prepare`."
+            )
         pairs = [_pair(merge) for merge in model["model"]["merges"]]
         return cls(
             vocabulary,
@@ -156,8 +162,8 @@ class Merges:
     def encode(self, ids: Ids) -> Ids:
         """Return base ids with the merges applied, those that MidiTok gives.
 
-        MidiTok encodes whole pieces only. In other streams a special token stands for itself, and
-        what follows it up to the next bar line is a word without the mark.
+        MidiTok encodes whole pieces only. In other streams special tokens stay as they are, and what
+        comes before the first bar line is a word without the mark.
         """
         ids = np.asarray(ids, np.int64)
         if not len(self) or not len(ids):
@@ -181,19 +187,12 @@ class Merges:
 
     # Merging ----------------------------------------------------------------------------------
 
-    @cached_property
-    def _is_special(self) -> NDArray[np.bool_]:
-        return np.isin(self.vocabulary.types, _SPECIAL)
-
     def _word_starts(self, ids: Ids) -> Ids:
-        """Return where words begin: at bars, at special tokens and after them."""
-        special = self._is_special[ids]
-        begins = special.copy()
-        begins[1:] |= special[:-1]
-        begins[0] = True
-        if self.by_bar:
-            begins |= ids == self.vocabulary.first(TokenType.BAR)
-        return np.flatnonzero(begins)
+        """Return where words begin: at bars, where merges stop at them."""
+        if not self.by_bar:
+            return np.zeros(1, np.int64)
+        bars = np.flatnonzero(ids == self.vocabulary.first(TokenType.BAR))
+        return bars if len(bars) and bars[0] == 0 else np.insert(bars, 0, 0)
 
     @cached_property
     def _ranks(self) -> tuple[Ids, Ranks]:

@@ -63,7 +63,7 @@ def one_by_one(merges: Merges, word: list[int]) -> list[int]:
 def words_of(ids: list[int]) -> list[list[int]]:
     words: list[list[int]] = []
     for token in ids:
-        if not words or token in (BAR, SEP) or words[-1][-1] == SEP:
+        if not words or token == BAR:
             words.append([])
         words[-1].append(token)
     return words
@@ -213,6 +213,15 @@ def test_whole_pieces_as_words(tmp_path: Path) -> None:
         ({"config": {"encode_ids_split": "beat"}}, "encode_ids_split beat"),
         ({"model": {"pre_tokenizer": {"type": "Whitespace"}}}, "pre-tokenizer Whitespace"),
         ({"top": {"_vocab_base": {"PAD_None": 0}}}, "numbers its tokens otherwise"),
+        (
+            {
+                "core": {
+                    "vocab": {chr(33 + n): n for n in range(NUM_BASE)} | {"!!": NUM_BASE},
+                    "merges": [["!", "!"]],
+                }
+            },
+            "merges special tokens",
+        ),
         ({"core": {"merges": [["a"]]}}, "not a readable tokenizer"),
         ({"core": {"merges": [["▁", "▁"]]}}, "not a readable tokenizer"),
         ({"top": {"_model": "{"}}, "not a readable tokenizer"),
