@@ -34,7 +34,7 @@ _SPECIAL = (
 )
 Ranks = NDArray[np.int32]
 _NEVER = np.iinfo(np.int32).max
-_CACHED_BARS = 1 << 16
+_CACHED_BARS = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
