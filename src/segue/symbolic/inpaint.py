@@ -1,8 +1,8 @@
 """Inpainting, outpainting and composing: a piece and a region in, pieces with new notes out.
 
-Long or many-voiced holes are filled in passes, bar by bar from left to right. The model always sees the whole rest of the hole marked, so
-that it never takes bars still to be written for silence. Tracks that share an instrument are written
-together and their notes dealt out.
+Long or many-voiced holes are filled in passes, bar by bar from left to right. The model always sees the
+whole rest of the hole marked, so that it never takes bars still to be written for silence. Tracks that
+share an instrument are written together and their notes dealt out.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +38,7 @@ from segue.symbolic.prompt import (
 )
 from segue.symbolic.sampling import SamplingSettings
 from segue.symbolic.score import Piece, ResolvedRegion
-from segue.symbolic.splice import notes_inside, replace_notes
+from segue.symbolic.splice import fit_notes, notes_inside, replace_notes
 from segue.symbolic.stream import parse
 from segue.symbolic.vocabulary import DRUM_PROGRAM, Vocabulary
 from segue.symbolic.voices import centres, share
@@ -206,11 +206,12 @@ class _Work:
         cls, piece: Piece, region: ResolvedRegion, model: MidiModel, settings: SamplingSettings
     ) -> "_Work":
         """Quantise the piece and take the region's notes out."""
+        tracks_of = _tracks_by_program(piece, region)
+        _check_programs(model.vocabulary, tracks_of)
         bars = ModelBars.of(model.vocabulary, piece.bars, piece.ticks_per_quarter)
         grid = grid_of(model.vocabulary, piece, bars)
         removed = notes_inside(piece, region)[grid.notes["source"]]
         context = grid.with_notes(grid.notes[~removed])
-        tracks_of = _tracks_by_program(piece, region)
         return cls(piece, region, model, settings, bars, context, grid, tracks_of)
 
     def passes(self) -> Iterator[_Pass]:
@@ -260,6 +261,7 @@ class _Work:
         reserve = int(1.5 * self._tokens_per_bar(hole.programs) * step.num_bars) + 64
         reserve = min(reserve, int(0.6 * decoder.context_length))
         budget = decoder.context_length - reserve - len(hole.programs) - 8
+        grid = _with_fewer_tempos(vocabulary, grid, hole, budget)
         visible = thin(vocabulary, grid, hole, np.ones(len(grid.notes), bool), budget)
         sizes = tokens_per_bar(vocabulary, grid, grid.notes[visible])
         first, end = choose_window(sizes, hole, budget, future=step.has_future)
@@ -326,8 +328,25 @@ class _Work:
         notes, owners = np.concatenate(draft.notes), np.concatenate(draft.owners)
         vocabulary = self.model.vocabulary
         new = new_notes(self.piece, self.region, vocabulary, self.bars, notes, owners)
-        piece = replace_notes(self.piece, self.region, new)
-        return Filling(piece, self.piece, self.region, len(new), draft.log_prob, draft.number)
+        return filling_of(self.piece, self.region, new, draft.log_prob, draft.number)
+
+
+def filling_of(
+    piece: Piece, region: ResolvedRegion, new: NDArray[np.void], log_prob: float, number: int
+) -> Filling:
+    """Return the filling that new notes make of a piece; what finds no room is not counted."""
+    num_notes = len(fit_notes(piece, region, new))
+    filled = replace_notes(piece, region, new)
+    return Filling(filled, piece, region, num_notes, log_prob, number)
+
+
+def _with_fewer_tempos(vocabulary: Vocabulary, grid: Grid, hole: Hole, budget: int) -> Grid:
+    """Return the grid with one tempo per bar if those in the hole's bars fill half the budget."""
+    bare = tokens_per_bar(vocabulary, grid, grid.notes[:0])[hole.first_bar : hole.end_bar]
+    if 2 * int(bare.sum()) <= budget:
+        return grid
+    _, first = np.unique(grid.tempos["bar"], return_index=True)
+    return Grid(grid.signatures, grid.notes, grid.tempos[first])
 
 
 def new_notes(
@@ -393,27 +412,43 @@ def _tracks_by_program(piece: Piece, region: ResolvedRegion) -> dict[int, tuple[
     """Return the tracks of a region by the program they play, programs in rank order."""
     found: dict[int, tuple[int, ...]] = {}
     for track in region.tracks:
-        program = _program_in_force(piece, track, region.start_ticks)
+        program = _program_of_region(piece, track, region)
         found[program] = (*found.get(program, ()), track)
     ranks = program_ranks(piece)
     return {program: found[program] for program in sorted(found, key=lambda p: ranks[p])}
 
 
-def _program_in_force(piece: Piece, track: int, tick: int) -> int:
-    """Return the program of a track at a tick, -1 for drums."""
+def _check_programs(vocabulary: Vocabulary, tracks_of: dict[int, tuple[int, ...]]) -> None:
+    """Raise SettingError for instruments that the tokenizer has not."""
+    unknown = [program for program in tracks_of if program not in vocabulary.program_index]
+    if unknown:
+        raise SettingError(
+            f"The model's tokenizer has no instrument {', '.join(map(str, unknown))} (-1 is drums). "
+            "Name other tracks, or use a bundle that was trained with them."
+        )
+
+
+def _program_of_region(piece: Piece, track: int, region: ResolvedRegion) -> int:
+    """Return the program of most notes of a track in a region, -1 for drums.
+
+    Where it has no notes there, that of the last note before, else of the first one behind.
+    """
     if piece.tracks[track].is_drum:
         return DRUM_PROGRAM
     mine = piece.notes[piece.notes["track"] == track]
     if not len(mine):
         return piece.tracks[track].program
-    before = np.flatnonzero(mine["onset_ticks"] <= tick)
-    return int(mine["program"][before[-1] if len(before) else 0])
+    first, end = np.searchsorted(mine["onset_ticks"], (region.start_ticks, region.end_ticks))
+    if first < end:
+        return int(np.bincount(mine["program"][first:end]).argmax())
+    return int(mine["program"][max(first - 1, 0)])
 
 
 def _renumbered(event: Event, batch: list[_Draft], bars_done: int) -> Event:
     """Return an event with the candidate's own number and bars counted from the region's start."""
     if isinstance(event, Finished):
-        return event
+        number = batch[event.candidate.number].number
+        return Finished(replace(event.candidate, number=number))
     number = batch[event.candidate].number
     if isinstance(event, BarStarted):
         return BarStarted(number, event.bar + bars_done)

@@ -19,13 +19,12 @@ from segue.errors import BundleError, SettingError
 from segue.symbolic.generate import Event, Finished, generate_events
 from segue.symbolic.grammar import HoleSpec
 from segue.symbolic.grid import Grid
-from segue.symbolic.inpaint import Filling, new_notes, ranked
+from segue.symbolic.inpaint import Filling, filling_of, new_notes, ranked
 from segue.symbolic.loaded import MidiModel
 from segue.symbolic.placement import ModelBars, grid_of
 from segue.symbolic.prompt import view
 from segue.symbolic.sampling import SamplingSettings
 from segue.symbolic.score import Piece, ResolvedRegion
-from segue.symbolic.splice import replace_notes
 from segue.symbolic.stream import Stream, parse, render
 from segue.symbolic.vocabulary import DRUM_PROGRAM
 
@@ -96,16 +95,8 @@ def inpaint_original(
             new = new_notes(
                 piece, resolved, model.vocabulary, bars, written, _owners(piece, resolved, written)
             )
-            fillings.append(
-                Filling(
-                    piece=replace_notes(piece, resolved, new),
-                    before=piece,
-                    region=resolved,
-                    num_notes=len(new),
-                    log_prob=event.candidate.log_prob,
-                    number=event.candidate.number,
-                )
-            )
+            candidate = event.candidate
+            fillings.append(filling_of(piece, resolved, new, candidate.log_prob, candidate.number))
     return ranked(fillings)
 
 
@@ -139,6 +130,11 @@ def _excerpt(model: MidiModel, grid: Grid, first: int, end: int) -> _Excerpt:
             f"{length}. Choose fewer bars."
         )
     programs = [int(program) for program in dict.fromkeys(grid.notes["program"].tolist())]
+    if not programs:
+        raise SettingError(
+            "`--method original` varies the notes of a piece, and this one has none that the model "
+            "can read. Use the default method."
+        )
     signatures = tuple(int(signature) for signature in grid.signatures[first:end])
     spec = HoleSpec(
         signatures=signatures,

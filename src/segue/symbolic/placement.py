@@ -11,9 +11,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from segue.errors import SettingError
+from segue.errors import DataError, SettingError
 from segue.symbolic.grid import TEMPO_FIELDS, Grid, empty_notes
-from segue.symbolic.meter import BarTable
+from segue.symbolic.meter import MAX_BARS, BarTable
 from segue.symbolic.prompt import Hole
 from segue.symbolic.score import Piece
 from segue.symbolic.stream import Ids
@@ -40,7 +40,11 @@ class ModelBars:
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, bars: BarTable, ticks_per_quarter: int) -> Self:
-        """Divide the bars of a file into bars whose time signature the tokenizer knows."""
+        """Divide the bars of a file into bars whose time signature the tokenizer knows.
+
+        Raises:
+            DataError: that makes more than `MAX_BARS` bars.
+        """
         starts: list[int] = []
         signatures: list[int] = []
         for start, end, numerator, denominator in zip(
@@ -52,6 +56,12 @@ class ModelBars:
         ):
             pieces = _divide(vocabulary, numerator, denominator, (end - start) / ticks_per_quarter)
             begin = start
+            if len(starts) + len(pieces) > MAX_BARS:
+                raise DataError(
+                    f"The piece has bars as long as {numerator}/{denominator}; divided into bars that "
+                    f"the model knows, they are more than {MAX_BARS:,}. Correct the time signature "
+                    "in an editor."
+                )
             for quarters, signature in pieces:
                 starts.append(begin)
                 signatures.append(signature)

@@ -1,5 +1,6 @@
 """A piece of music: a MIDI file seen as tracks, notes, bars and tempos, which never loses an event."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -168,7 +169,8 @@ class Piece:
         end_ticks = int(self.bars.start_ticks[-1])
         start, end = np.rint(self.tempos.ticks_at([region.start, region.end])).astype(np.int64)
         if end > end_ticks or start >= end:
-            length = float(self.tempos.seconds_at(end_ticks))
+            # Rounded down, so that the length that is said can be asked for.
+            length = math.floor(100 * float(self.tempos.seconds_at(end_ticks)) + 1e-6) / 100
             reason = "end after it begins" if start >= end else f"lie within 0-{length:.2f}"
             raise SettingError(
                 f"{str(region).capitalize()} were asked for, but the region must {reason} seconds: "

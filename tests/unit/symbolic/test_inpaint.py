@@ -1,16 +1,20 @@
 import numpy as np
 import pytest
 from tests.filling import check_filling, fake_model
-from tests.midi_files import at_ticks, midi, off, on, program, song
+from tests.generation import FakeDecoder, vocabulary
+from tests.midi_files import at_ticks, midi, off, on, program, song, tempo
 
 from segue.core.region import Region
 from segue.errors import BundleError, SettingError
 from segue.symbolic.generate import BarStarted, Finished, NoteWritten
 from segue.symbolic.inpaint import inpaint
+from segue.symbolic.loaded import MidiModel
 from segue.symbolic.sampling import SamplingSettings
 from segue.symbolic.score import Piece
 from segue.symbolic.song import Song, compose
 from segue.symbolic.splice import notes_inside
+from segue.symbolic.tokenizer import Tokenizer
+from segue.symbolic.vocabulary import Vocabulary
 
 PIECE = Piece.from_bytes(song())
 
@@ -165,3 +169,52 @@ def test_a_track_without_notes_can_be_filled():
     voices = at_ticks((0, program(40)), (0, on(70)), (7600, off(70)))
     found = fill(Region((1,), 1, 4), piece=Piece.from_bytes(midi(voices, silent)))[0]
     assert set(np.unique(found.piece.notes["track"])) == {0, 1}
+
+
+def test_an_instrument_changed_inside_the_track_is_the_one_asked_for():
+    plucked = [event for n in range(3) for event in ((4320 + n * 480, on(50)), (4700, off(50)))]
+    piece = Piece.from_bytes(
+        midi(at_ticks((0, program(40)), (0, on(60)), (400, off(60)), (3840, program(45)), *plucked))
+    )
+    for region, expected in ((Region(None, 3, 3), 45), (Region(None, 1, 2), 40)):
+        events = []
+        fill(region, piece=piece, candidates=2, on_event=events.append)
+        written = {event.program for event in events if isinstance(event, NoteWritten)}
+        assert written == {expected}
+
+
+def test_an_instrument_that_the_tokenizer_has_not_is_said():
+    words = Vocabulary.from_config(vocabulary().config | {"programs": [-1, 0]})
+    decoder = FakeDecoder(vocab_size=words.size, context_length=2048)
+    few = MidiModel.of(decoder, Tokenizer(words, None))
+    with pytest.raises(SettingError, match="no instrument 32"):
+        fill(Region(("bass",), 1, 2), model=few)
+    assert fill(Region(("piano",), 1, 2), model=few)
+
+
+def test_more_tempo_changes_than_the_model_can_read_leave_room_for_music():
+    tempos = [(n * 40, tempo(500_000 + n % 2 * 150_000)) for n in range(48 * 20)]
+    notes = [event for n in range(80) for event in ((n * 480, on(60)), (n * 480 + 400, off(60)))]
+    piece = Piece.from_bytes(midi(at_ticks(*tempos), at_ticks(*notes)))
+    found = fill(Region(None, 2, 17), piece=piece, model=fake_model(context_length=512))
+    assert found[0].num_notes > 0
+
+
+def test_notes_that_find_no_room_are_not_counted():
+    held = at_ticks(*((0, on(pitch)) for pitch in range(20, 110, 2)), (7680, off(20)))
+    piece = Piece.from_bytes(midi(held, at_ticks((0, on(61)), (7680, off(61)))))
+    events = []
+    for filling in fill(Region((1,), 2, 3), piece=piece, candidates=3, on_event=events.append):
+        inside = notes_inside(filling.piece, filling.region)
+        assert filling.num_notes == int(inside.sum())
+    written = sum(isinstance(event, NoteWritten) for event in events)
+    assert written > sum(isinstance(event, Finished) for event in events)
+
+
+def test_finished_candidates_of_later_passes_keep_their_numbers():
+    events = []
+    model = fake_model(context_length=600)
+    long = Piece.from_bytes(song(24))
+    fill(Region(None, 2, 20), piece=long, model=model, candidates=2, on_event=events.append)
+    numbers = [event.candidate.number for event in events if isinstance(event, Finished)]
+    assert numbers.count(0) == numbers.count(1) == len(numbers) / 2 > 1

@@ -65,3 +65,10 @@ def test_it_is_reached_through_the_method():
     model = fake_model(objective="next_token", context_length=1024)
     found = Song.from_bytes(song(12)).inpaint(bars=5, method="original", model=model)
     check_filling(found[0])
+
+
+def test_a_piece_without_notes_cannot_be_varied():
+    empty = Piece.from_bytes(midi(at_ticks((0, b"\xc0\x05"), (9000, b"\xb0\x07\x40"))))
+    model = fake_model(objective="next_token", context_length=1024)
+    with pytest.raises(SettingError, match="varies the notes of a piece"):
+        inpaint_original(empty, Region(None, 1, 2), model=model)

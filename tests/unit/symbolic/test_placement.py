@@ -6,7 +6,7 @@ from tests.generation import grammar, signature, vocabulary
 from tests.midi_files import at_ticks, midi, off, on, program, song
 from tests.midi_files import signature as signature_event
 
-from segue.errors import SettingError
+from segue.errors import DataError, SettingError
 from segue.symbolic.meter import BarTable, TimeSignature
 from segue.symbolic.placement import ModelBars, grid_of, hole_of, program_ranks
 from segue.symbolic.score import Piece
@@ -39,6 +39,11 @@ def test_an_endless_bar_is_divided():
     bars = bars_of((0, 255, 1), end=100)
     assert np.diff(bars.start_ticks).max() <= 1920
     assert bars.start_ticks[-1] == 255 * 1920
+
+
+def test_endless_bars_without_end_are_refused():
+    with pytest.raises(DataError, match="255/1"):
+        bars_of((0, 255, 1), end=255 * 4 * 1000, ticks=1)
 
 
 @given(st.integers(1, 40), st.sampled_from([1, 2, 4, 8, 16, 32]), st.integers(1, 960))

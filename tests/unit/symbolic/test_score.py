@@ -217,6 +217,13 @@ def test_regions_outside_the_piece_are_refused_with_its_length(
         Piece.from_bytes(song()).resolve(region)
 
 
+def test_the_length_that_a_refusal_names_can_be_asked_for() -> None:
+    odd = piece([(0, tempo(499_250)), (0, on(60)), (480, off(60))])
+    with pytest.raises(SettingError, match=r"within 0-1\.99 seconds"):
+        odd.resolve(Region(None, 0, 2, "seconds"))
+    assert odd.resolve(Region(None, 0, 1.99, "seconds")).first_bar == 1
+
+
 def test_absurd_ticks_are_refused_when_bars_are_needed() -> None:
     far = piece([(0, on(60)), (5, off(60)), ((1 << 28) - 1, on(60))])
     assert len(far.notes) == 2
