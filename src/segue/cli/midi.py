@@ -112,7 +112,7 @@ def inpaint(
             model=model,
             on_event=on_event,
         )
-    _write(fillings, wanted)
+    _write(fillings, wanted, candidates)
 
 
 @app.command("outpaint")
@@ -152,7 +152,7 @@ def outpaint(
             model=model,
             on_event=on_event,
         )
-    _write(fillings, wanted)
+    _write(fillings, wanted, candidates)
 
 
 @app.command("compose")
@@ -194,7 +194,7 @@ def compose(
             model=model,
             on_event=on_event,
         )
-    _write(fillings, wanted)
+    _write(fillings, wanted, candidates)
 
 
 def _signature(meter: str) -> tuple[int, int]:
@@ -216,11 +216,36 @@ def _wanted(
     soundfont: Path | None,
     as_json: bool,
 ) -> _Wanted:
-    """Return what to write; without an output, beside the working folder's own files."""
-    chosen = output or Path(f"{source.stem}-{what}.mid")
+    """Return what to write, by default into the working folder.
+
+    Raises:
+        SettingError: it cannot be written there, or there is no such SoundFont. Found out before the
+            music is written rather than behind it.
+    """
+    default = f"{source.stem}-{what}.mid"
+    chosen = output or Path(default)
+    if chosen.is_dir():
+        chosen /= default
     if chosen.suffix.lower() not in (".mid", ".midi"):
         chosen = chosen.with_name(chosen.name + ".mid")
+    _check_paths(chosen, soundfont)
     return _Wanted(chosen, picture, sound or soundfont is not None, soundfont, as_json)
+
+
+def _check_paths(output: Path, soundfont: Path | None) -> None:
+    """Raise SettingError where the output cannot be written or the SoundFont is no file."""
+    import os
+
+    from segue.errors import SettingError
+
+    folder = next(parent for parent in output.absolute().parents if parent.exists())
+    if output.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise SettingError(
+            f"Cannot write {output}: {folder} is not a folder that may be written to, or a folder has "
+            "that name. Choose another place with `--output`."
+        )
+    if soundfont is not None and not soundfont.is_file():
+        raise SettingError(f"There is no SoundFont {soundfont}. Give a .sf2 or .sf3 file.")
 
 
 @contextmanager
@@ -262,8 +287,14 @@ def pitch_name(pitch: int) -> str:
     return f"{names[pitch % 12]}{pitch // 12 - 1}"
 
 
-def _write(fillings: "list[Filling]", wanted: _Wanted) -> None:
-    """Save the candidates and say where."""
+def _write(fillings: "list[Filling]", wanted: _Wanted, candidates: int) -> None:
+    """Save the candidates and say where.
+
+    Args:
+        fillings: the best first.
+        wanted: where, and what besides.
+        candidates: how many were asked for.
+    """
     rows = []
     for rank, filling in enumerate(fillings, 1):
         stem = wanted.output.stem if rank == 1 else f"{wanted.output.stem}-{rank}"
@@ -283,6 +314,8 @@ def _write(fillings: "list[Filling]", wanted: _Wanted) -> None:
         for file in files:
             print(file)
     best = fillings[0]
+    if len(fillings) < candidates:
+        tell(f"Of {candidates} candidates only {len(fillings)} differ. Try a higher temperature.")
     tell(
         f"{best.num_notes} notes in bars {best.region.first_bar} to {best.region.last_bar}; "
         f"log-likelihood {best.log_prob_per_note:.2f} per note."

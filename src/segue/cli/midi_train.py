@@ -131,7 +131,10 @@ def export(
     name: Annotated[
         str | None, typer.Option(help="The bundle's name; the folder's where none.")
     ] = None,
-    card: Annotated[Path | None, typer.Option(help="Markdown text of the model card.")] = None,
+    card: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Markdown text of the model card."),
+    ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "unstated",
     part: Annotated[
         list[str] | None,
