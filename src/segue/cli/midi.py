@@ -315,7 +315,7 @@ def _write(fillings: "list[Filling]", wanted: _Wanted, candidates: int) -> None:
             print(file)
     best = fillings[0]
     if len(fillings) < candidates:
-        tell(f"Of {candidates} candidates only {len(fillings)} differ. Try a higher temperature.")
+        tell(f"Distinct candidates: {len(fillings)} of {candidates}. Try a higher temperature.")
     tell(
         f"{best.num_notes} notes in bars {best.region.first_bar} to {best.region.last_bar}; "
         f"log-likelihood {best.log_prob_per_note:.2f} per note."
