@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.corpora import hostile_files
+from tests.midi_files import at_ticks, midi, off, on, signature, song
+from tests.splice_check import check_splice
 
 from segue.symbolic.demo_piece import demo_piece
 from segue.symbolic.score import Piece
 from segue.symbolic.splice import notes_inside
-from tests.corpora import hostile_files
-from tests.midi_files import at_ticks, midi, off, on, signature, song
-from tests.splice_check import check_splice
 
 pytestmark = pytest.mark.slow
 

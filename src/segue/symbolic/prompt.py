@@ -214,7 +214,8 @@ def thin(
 ) -> NDArray[np.bool_]:
     """Return which context notes stay in view when the hole's own bars outgrow the budget.
 
-    Instruments with few notes in these bars are kept first, so that as many as possible stay in view.
+    Instruments with few notes in these bars are kept first, so that as many as possible stay in view;
+    those that are silent there, as the hole's own mostly are, stay in any case.
 
     Args:
         vocabulary: gives the token count of a note.
@@ -226,8 +227,10 @@ def thin(
     inside = (grid.notes["bar"] >= hole.first_bar) & (grid.notes["bar"] < hole.end_bar)
     if tokens_per_bar(vocabulary, grid, grid.notes[kept & inside]).sum() <= budget:
         return kept
-    programs, counts = np.unique(grid.notes["program"][kept & inside], return_counts=True)
+    programs, owners = np.unique(grid.notes["program"], return_inverse=True)
+    counts = np.bincount(owners[kept & inside], minlength=len(programs))
     per_note = 5 if vocabulary.has_velocities else 4
     sizes = np.cumsum(np.sort(counts)) * per_note + 3 * hole.num_bars
-    visible = programs[np.argsort(counts, kind="stable")][sizes <= budget]
+    few = programs[np.argsort(counts, kind="stable")][sizes <= budget]
+    visible = np.concatenate([few, programs[counts == 0]])
     return kept & np.isin(grid.notes["program"], visible)

@@ -119,6 +119,10 @@ def test_instruments_with_few_notes_stay_in_view_when_the_hole_is_crowded():
     hole = Hole(0, 6, (-1,))
     kept = thin(WORDS, grid, hole, np.ones(len(grid.notes), bool), 60)
     assert set(grid.notes["program"][kept].tolist()) == {40}
+    alone = Hole(2, 4, (0,))
+    gone = alone.contains(grid.notes) & (grid.notes["program"] == 0)
+    kept = thin(WORDS, grid, alone, ~gone, 4)
+    assert set(grid.notes["program"][kept].tolist()) == {0}
     assert thin(WORDS, grid, hole, np.ones(len(grid.notes), bool), 10_000).all()
 
 

@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segue.core.seeds import generator
+from segue.errors import DataError
 from segue.runtime.backend import Decoder
 from segue.symbolic.baselines import MarkovChain, RepeatBars
 from segue.symbolic.data.windows import InfillBatches, Prepared, WindowSettings
 from segue.symbolic.prompt import HOLE
 from segue.symbolic.stream import Ids, Stream
 from segue.symbolic.vocabulary import TokenType, Vocabulary
+
+_MOST_DRAWS = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +52,19 @@ def held_out(
         length: longest example in tokens.
         count: number of holes.
         seed: fixes the holes.
+
+    Raises:
+        DataError: hardly any hole qualifies.
     """
     batches = InfillBatches(prepared, settings, seed=seed, augment=False)
     vocabulary = batches.vocabulary
     found = attempt = 0
     while found < count:
+        if attempt > _MOST_DRAWS * (found + 10):
+            raise DataError(
+                f"Hardly a hole of the split {prepared.split!r} in {prepared.folder} fits into "
+                f"{length} tokens and has notes: {found} of {attempt} did. Allow longer examples."
+            )
         rng = generator(seed, "held-out", attempt)
         attempt += 1
         piece = int(rng.integers(len(prepared.lengths)))

@@ -3,6 +3,7 @@ import pytest
 from tests.generation import vocabulary
 from tests.prepared import prepared_folder, saved_tokenizer
 
+from segue.errors import DataError
 from segue.symbolic.data.windows import Prepared, WindowSettings
 from segue.symbolic.evaluate.likelihood import (
     baseline_scorers,
@@ -87,3 +88,8 @@ def test_baselines_learn_and_the_interval_holds_the_mean(folder, examples):
         low, high = result.bits_per_note_interval
         assert low <= result.bits_per_note <= high
         assert result.bits_per_note < uniform.bits_per_note / 2
+
+
+def test_a_length_that_no_hole_fits_is_said(folder):
+    with pytest.raises(DataError, match="Allow longer examples"):
+        list(held_out(Prepared(folder, "valid"), SETTINGS, length=8, count=5, seed=1))
