@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from segue.symbolic.grammar_merges import MergedTables
-from segue.symbolic.grammar_states import FreeState, HolePlan, HoleSpec, HoleState, State
+from segue.symbolic.grammar_states import FreeState, HolePlan, HoleSpec, HoleState, Limit, State
 from segue.symbolic.grammar_tables import (
     FREE_FOLLOWERS,
     HOLE_FOLLOWERS,
@@ -31,6 +31,7 @@ __all__ = [
     "Grammar",
     "HoleSpec",
     "HoleState",
+    "Limit",
     "Mask",
     "MergedVocabulary",
     "State",

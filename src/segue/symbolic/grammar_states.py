@@ -5,7 +5,7 @@ A state's mask is a row of the tables, narrowed by slices: no loop over the voca
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -16,6 +16,20 @@ from segue.symbolic.vocabulary import TokenType, Vocabulary
 
 _T = TokenType
 _FAR = np.iinfo(np.int32).max
+
+
+class Limit(NamedTuple):
+    """What an instrument keeps to in a hole: its register and how many notes it begins at once.
+
+    Attributes:
+        lowest: lowest MIDI pitch.
+        highest: highest MIDI pitch, included.
+        voices: most notes at one onset.
+    """
+
+    lowest: int
+    highest: int
+    voices: int
 
 
 @dataclass(frozen=True)
@@ -30,6 +44,8 @@ class HoleSpec:
         start_time: start of the first bar in the vocabulary's time units.
         end: ``eos`` where the model writes EOS behind the last bar; ``bar`` where it goes on with the
             next bar, whose Bar token then ends the hole (models without an infilling objective).
+        limits: for every instrument what it keeps to, or None; empty for no limits at all. Merged
+            tokens cannot be limited.
 
     Raises:
         SettingError: no bar, no instrument, an instrument twice, or an empty span.
@@ -41,6 +57,7 @@ class HoleSpec:
     programs: tuple[int, ...]
     start_time: int = 0
     end: Literal["eos", "bar"] = "eos"
+    limits: tuple[Limit | None, ...] = ()
 
     def __post_init__(self) -> None:
         problem = self._problem()
@@ -48,17 +65,25 @@ class HoleSpec:
             raise SettingError(f"A hole {problem}: {self}.")
 
     def _problem(self) -> str | None:
-        if not self.signatures:
-            return "needs a bar at least"
-        if not self.programs:
-            return "needs an instrument at least"
-        if len(set(self.programs)) < len(self.programs):
-            return "names an instrument twice"
-        if self.first_position < 0 or self.last_position < 0 or self.start_time < 0:
-            return "has a negative position or time"
-        if len(self.signatures) == 1 and self.first_position >= self.last_position:
-            return "must end after it starts"
-        return None
+        """Return what is wrong, in words."""
+        one_bar = len(self.signatures) == 1
+        problems = {
+            "needs a bar at least": not self.signatures,
+            "needs an instrument at least": not self.programs,
+            "names an instrument twice": len(set(self.programs)) < len(self.programs),
+            "has a negative position or time": min(
+                self.first_position, self.last_position, self.start_time
+            )
+            < 0,
+            "must end after it starts": one_bar and self.first_position >= self.last_position,
+            "needs a limit, or None, for each instrument": bool(self.limits)
+            and len(self.limits) != len(self.programs),
+            "has a limit that no note can keep": any(
+                limit and (limit.lowest > limit.highest or limit.voices < 1)
+                for limit in self.limits
+            ),
+        }
+        return next((problem for problem, found in problems.items() if found), None)
 
 
 class State(ABC):
@@ -205,12 +230,32 @@ class HolePlan:
         self.ranks = {index: rank for rank, index in enumerate(indices)}
         self.pitch_kinds = [grammar.pitch_kinds[index] for index in indices]
         self.tops = [grammar.top[kind] for kind in self.pitch_kinds]
+        self.bottoms = [0] * len(indices)
+        self.voices = [_FAR] * len(indices)
+        self._keep_to_limits(vocabulary, merged)
         self.program_ids = np.array(indices) + grammar.first[_T.PROGRAM]
         self.program_row = np.zeros(grammar.num_base, bool)
         self.program_row[self.program_ids] = True
         self._count_time(vocabulary)
         self.rows = self._rows()
         self.merges = None if merged is None else self._merges(merged)
+
+    def _keep_to_limits(self, vocabulary: Vocabulary, merged: MergedTables | None) -> None:
+        """Store lowest and highest pitch index and the number of voices of every instrument."""
+        if merged is not None and self.spec.limits:
+            raise SettingError(
+                "Merged tokens cannot be limited in pitch and voices; drop the limits."
+            )
+        for rank, limit in enumerate(self.spec.limits):
+            if limit is None:
+                continue
+            drums = self.pitch_kinds[rank] is _T.PITCH_DRUM
+            first = (vocabulary.drum_pitch_range if drums else vocabulary.pitch_range)[0]
+            top = min(self.tops[rank], limit.highest - first)
+            bottom = max(0, limit.lowest - first)
+            if bottom > top:
+                raise SettingError(f"The tokenizer has no pitch within the limit {limit}.")
+            self.bottoms[rank], self.tops[rank], self.voices[rank] = bottom, top, limit.voices
 
     def _merges(self, merged: MergedTables) -> HoleMerges:
         return HoleMerges(
@@ -253,14 +298,15 @@ class HoleState(State):
     Attributes:
         plan: what is asked for.
         rank: rank of the instrument under way in this onset.
+        count: notes that this instrument has begun at this onset.
     """
 
-    __slots__ = ("plan", "rank")
+    __slots__ = ("count", "plan", "rank")
 
     def __init__(self, plan: HolePlan) -> None:
         super().__init__(plan.grammar, plan.spec.start_time)
         self.plan = plan
-        self.rank = 0
+        self.rank = self.count = 0
 
     def copy(self) -> Self:
         """Return an independent state at the same place."""
@@ -289,7 +335,11 @@ class HoleState(State):
         if last is _T.DURATION or last is _T.TIME_SIG:
             self._limit_event(mask, closing=closing)
         elif last is _T.PROGRAM:
-            self._limit_pitches(mask, plan.pitch_kinds[self.rank])
+            kind = plan.pitch_kinds[self.rank]
+            self._limit_pitches(mask, kind)
+            start = self.grammar.spans[kind].start
+            mask[start : start + plan.bottoms[self.rank]] = False
+            mask[start + plan.tops[self.rank] + 1 : self.grammar.spans[kind].stop] = False
         elif last is _T.BAR:
             mask[:] = False
             mask[self.grammar.first[_T.TIME_SIG] + plan.spec.signatures[self.bar]] = True
@@ -313,7 +363,8 @@ class HoleState(State):
         if closing:
             mask[:] = False
         else:
-            next_rank = self.rank + (self.pitch >= plan.tops[self.rank])
+            full = self.count >= plan.voices[self.rank] or self.pitch >= plan.tops[self.rank]
+            next_rank = self.rank + full
             mask[plan.program_ids[:next_rank]] = False
             self._limit_positions(mask, plan.lows[self.bar], plan.highs[self.bar])
         is_last = self.bar == plan.num_bars - 1
@@ -333,12 +384,13 @@ class HoleState(State):
         elif kind is _T.POSITION:
             self.position = value
             self.time = self.bar_time + value * plan.units[self.bar]
-            self.rank, self.pitch = 0, -1
+            self.rank, self.pitch, self.count = 0, -1, 0
         elif kind is _T.PROGRAM:
             rank = plan.ranks[value]
             if rank != self.rank:
-                self.rank, self.pitch = rank, -1
+                self.rank, self.pitch, self.count = rank, -1, 0
         else:
+            self.count += kind is _T.PITCH or kind is _T.PITCH_DRUM
             self._take_note_part(kind, value)
 
 

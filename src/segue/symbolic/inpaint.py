@@ -23,6 +23,7 @@ from segue.symbolic.generate import (
     NoteWritten,
     generate_events,
 )
+from segue.symbolic.grammar import Limit
 from segue.symbolic.grid import Grid
 from segue.symbolic.loaded import MidiModel
 from segue.symbolic.notes import NEW_NOTE_FIELDS
@@ -41,7 +42,7 @@ from segue.symbolic.score import Piece, ResolvedRegion
 from segue.symbolic.splice import fit_notes, notes_inside, replace_notes
 from segue.symbolic.stream import parse
 from segue.symbolic.vocabulary import DRUM_PROGRAM, Vocabulary
-from segue.symbolic.voices import centres, share
+from segue.symbolic.voices import centres, habits, share
 
 MAX_BARS_SEEN = 16
 """Longest part of a hole that the model is shown at once; training holes are rarely longer."""
@@ -269,6 +270,7 @@ class _Work:
         here = hole.shifted(-first)
         context = context_stream(vocabulary, seen, here, np.zeros(len(seen.notes), bool))
         spec = hole_spec(vocabulary, seen, here)
+        spec = replace(spec, limits=self._limits())
         if partial:
             limit = int(vocabulary.bar_positions[spec.signatures[step.num_bars - 1]])
             spec = replace(
@@ -295,6 +297,25 @@ class _Work:
             report(_renumbered(event, batch, done))
             if isinstance(event, Finished):
                 yield event.candidate
+
+    def _limits(self) -> tuple[Limit | None, ...]:
+        """Return the register and the number of voices that each instrument's own tracks keep to."""
+        if self.model.tokenizer.merges is not None:
+            return ()
+        stay = self.piece.notes[~notes_inside(self.piece, self.region)]
+        limits: list[Limit | None] = []
+        for program, tracks in self.tracks_of.items():
+            found = habits(
+                stay["pitch"], stay["onset_ticks"], stay["track"], tracks, self.region.start_ticks
+            )
+            low, high = self._sayable_pitches(program)
+            fits = found is not None and found[0] <= high and found[1] >= low
+            limits.append(Limit(*found) if found is not None and fits else None)
+        return tuple(limits)
+
+    def _sayable_pitches(self, program: int) -> tuple[int, int]:
+        vocabulary = self.model.vocabulary
+        return vocabulary.drum_pitch_range if program == DRUM_PROGRAM else vocabulary.pitch_range
 
     def _take(self, step: _Pass, draft: _Draft, candidate: Candidate) -> None:
         """Add the notes of a finished candidate to its draft."""

@@ -7,7 +7,8 @@ import pytest
 from tests.generation import grammar, random_spec, signature, vocabulary
 
 from segue.errors import BundleError, SettingError
-from segue.symbolic.grammar import FREE_FOLLOWERS, HOLE_FOLLOWERS, Grammar, HoleSpec
+from segue.symbolic.grammar import FREE_FOLLOWERS, HOLE_FOLLOWERS, Grammar, HoleSpec, Limit
+from segue.symbolic.stream import parse
 from segue.symbolic.vocabulary import TokenType, Vocabulary
 
 KINDS = TokenType
@@ -337,3 +338,36 @@ def test_a_mask_costs_microseconds(spec: HoleSpec, rng: np.random.Generator) -> 
             state.mask()
         best = min(best, (time.perf_counter() - begin) / len(states))
     assert best < 50e-6
+
+
+def test_limits_hold_and_leave_no_dead_end(rng):
+    limits = (Limit(60, 63, 2), None, Limit(36, 36, 1))
+    spec = HoleSpec((signature(4, 4),) * 2, 0, 48, (0, 40, -1), limits=limits)
+    for _ in range(60):
+        state = grammar().start(spec)
+        ids = []
+        while not state.done:
+            legal = np.flatnonzero(state.mask())
+            assert len(legal)
+            # Bar lines and ends are the last choice, so that the limits are felt.
+            going_on = legal[~np.isin(vocabulary().types[legal], (TokenType.BAR, TokenType.EOS))]
+            ids.append(int(rng.choice(going_on if len(going_on) and len(ids) < 300 else legal)))
+            state.advance(ids[-1])
+        assert grammar().check(np.array(ids), spec) == []
+        notes = parse(vocabulary(), np.array(ids)).notes
+        for program, limit in zip(spec.programs, limits, strict=True):
+            mine = notes[notes["program"] == program]
+            if limit is None:
+                continue
+            assert set(mine["pitch"].tolist()) <= set(range(limit.lowest, limit.highest + 1))
+            _, counts = np.unique(mine[["bar", "position"]], return_counts=True)
+            assert counts.max(initial=0) <= limit.voices
+
+
+def test_limits_that_cannot_be_kept_are_refused():
+    with pytest.raises(SettingError, match="no note can keep"):
+        HoleSpec((signature(4, 4),), 0, 48, (0,), limits=(Limit(60, 50, 1),))
+    with pytest.raises(SettingError, match="for each instrument"):
+        HoleSpec((signature(4, 4),), 0, 48, (0, 1), limits=(None,))
+    with pytest.raises(SettingError, match="no pitch within"):
+        grammar().start(HoleSpec((signature(4, 4),), 0, 48, (0,), limits=(Limit(0, 5, 1),)))

@@ -218,3 +218,16 @@ def test_finished_candidates_of_later_passes_keep_their_numbers():
     fill(Region(None, 2, 20), piece=long, model=model, candidates=2, on_event=events.append)
     numbers = [event.candidate.number for event in events if isinstance(event, Finished)]
     assert numbers.count(0) == numbers.count(1) == len(numbers) / 2 > 1
+
+
+def test_a_single_line_stays_one_and_keeps_its_register():
+    line = [
+        event
+        for n in range(48)
+        for event in ((n * 480, on(70 + n % 5)), (n * 480 + 400, off(70 + n % 5)))
+    ]
+    piece = Piece.from_bytes(midi(at_ticks(*line)))
+    for filling in fill(Region(None, 5, 8), piece=piece, candidates=4):
+        new = filling.piece.notes[notes_inside(filling.piece, filling.region)]
+        assert len(np.unique(new["onset_ticks"])) == len(new)
+        assert not len(new) or 68 <= new["pitch"].min() <= new["pitch"].max() <= 76

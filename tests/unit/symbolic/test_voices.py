@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.symbolic.voices import centres, share
+from segue.symbolic.voices import centres, habits, share
 
 
 def test_the_register_of_a_track_is_that_of_its_nearest_notes():
@@ -47,3 +47,13 @@ def test_nothing_crosses_and_nobody_rests_where_there_are_notes_enough(notes, re
         assert falling == sorted(falling)
         if here.sum() >= len(registers):
             assert set(ranks) == set(range(len(registers)))
+
+
+def test_habits_are_the_register_and_the_voices_around_the_moment():
+    onsets = np.repeat(np.arange(40), 2) * 100
+    pitches = np.tile([60, 64], 40)
+    tracks = np.zeros(80, int)
+    assert habits(pitches, onsets, tracks, (0,), 1000) == (58, 66, 2)
+    assert habits(pitches, onsets, tracks, (0, 1), 1000) is None
+    single = habits(pitches[::2], onsets[::2], tracks[::2], (0,), 0)
+    assert single == (58, 62, 1)
