@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 _NEIGHBOURS = 48
 _ENOUGH_NOTES = 12
-_REGISTER_NOTES = 400
+_REGISTER_NOTES = 120
 _MARGIN_SEMITONES = 2
 
 
