@@ -2,7 +2,8 @@
 
 Long or many-voiced holes are filled in passes, bar by bar from left to right. The model always sees the
 whole rest of the hole marked, so that it never takes bars still to be written for silence. Tracks that
-share an instrument are written together and their notes dealt out.
+share an instrument are written together and their notes dealt out. Where several instruments are asked for and one of them comes out far
+emptier than its surroundings, it is written once more, alone, with the others in view.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -50,6 +51,8 @@ ANSWER_SHARE = 0.45
 """Part of the context length that one pass may write."""
 _TOKENS_PER_NOTE = 5
 _NOTES_PER_BAR = 8
+_NEAR_BARS = 8
+_FORGOTTEN_SHARE = 0.25
 
 Report = Callable[[Event], None]
 
@@ -122,6 +125,12 @@ class _Draft:
     def num_notes(self) -> int:
         return sum(len(notes) for notes in self.notes)
 
+    def drop(self, program: int) -> None:
+        """Take the notes of an instrument out again."""
+        kept = [notes["program"] != program for notes in self.notes]
+        self.notes = [notes[keep] for notes, keep in zip(self.notes, kept, strict=True)]
+        self.owners = [owners[keep] for owners, keep in zip(self.owners, kept, strict=True)]
+
     def on(self, context: Grid) -> Grid:
         """Return the context with the notes written so far."""
         notes = np.concatenate([context.notes, *self.notes])
@@ -173,8 +182,18 @@ def inpaint(
     resolved = piece.resolve(region) if isinstance(region, Region) else region
     work = _Work.begin(piece, resolved, model, settings or model.defaults)
     drafts = [_Draft(number) for number in range(candidates)]
-    for number, step in enumerate(work.passes()):
-        work.run(number, step, drafts, on_event or (lambda _: None))
+    report = on_event or (lambda _: None)
+    number = 0
+    for step in work.passes(tuple(work.tracks_of)):
+        work.run(number, step, drafts, report)
+        number += 1
+    for program in work.tracks_of if len(work.tracks_of) > 1 else ():
+        forgotten = [draft for draft in drafts if work.has_forgotten(program, draft)]
+        for draft in forgotten:
+            draft.drop(program)
+        for step in work.passes((program,)) if forgotten else ():
+            work.run(number, step, forgotten, report)
+            number += 1
     return ranked([work.finish(draft) for draft in drafts])
 
 
@@ -215,9 +234,8 @@ class _Work:
         context = grid.with_notes(grid.notes[~removed])
         return cls(piece, region, model, settings, bars, context, grid, tracks_of)
 
-    def passes(self) -> Iterator[_Pass]:
-        """Yield the calls of the model in order."""
-        programs = tuple(self.tracks_of)
+    def passes(self, programs: tuple[int, ...]) -> Iterator[_Pass]:
+        """Yield the calls of the model that write for some instruments, in order."""
         whole = hole_of(self.bars, self.region.start_ticks, self.region.end_ticks, programs)
         fitting = int(
             ANSWER_SHARE * self.model.decoder.context_length / self._tokens_per_bar(programs)
@@ -231,6 +249,23 @@ class _Work:
             hole = Hole(first, end, programs, start, last)
             yield _Pass(hole, num_bars, has_future=end == whole.end_bar)
             first += num_bars
+
+    def has_forgotten(self, program: int, draft: _Draft) -> bool:
+        """Return whether an instrument plays far less than its surroundings lead one to expect.
+
+        Expected is what its tracks play in the bars next to the region; a note a bar where they play
+        nowhere in the piece.
+        """
+        hole = hole_of(self.bars, self.region.start_ticks, self.region.end_ticks, (program,))
+        owners = self.piece.notes["track"][self.context.notes["source"]]
+        bars = self.context.notes["bar"][np.isin(owners, self.tracks_of[program])]
+        near = (bars >= hole.first_bar - _NEAR_BARS) & (bars < hole.end_bar + _NEAR_BARS)
+        num_near = min(hole.first_bar, _NEAR_BARS) + min(
+            self.context.num_bars - hole.end_bar, _NEAR_BARS
+        )
+        per_bar = float(near.sum()) / max(num_near, 1) if len(bars) else 1.0
+        written = sum(int((notes["program"] == program).sum()) for notes in draft.notes)
+        return written < _FORGOTTEN_SHARE * per_bar * hole.num_bars
 
     def _tokens_per_bar(self, programs: tuple[int, ...]) -> float:
         """Return how many tokens a bar of these instruments is likely to take."""
@@ -270,7 +305,7 @@ class _Work:
         here = hole.shifted(-first)
         context = context_stream(vocabulary, seen, here, np.zeros(len(seen.notes), bool))
         spec = hole_spec(vocabulary, seen, here)
-        spec = replace(spec, limits=self._limits())
+        spec = replace(spec, limits=self._limits(hole.programs))
         if partial:
             limit = int(vocabulary.bar_positions[spec.signatures[step.num_bars - 1]])
             spec = replace(
@@ -298,16 +333,15 @@ class _Work:
             if isinstance(event, Finished):
                 yield event.candidate
 
-    def _limits(self) -> tuple[Limit | None, ...]:
+    def _limits(self, programs: tuple[int, ...]) -> tuple[Limit | None, ...]:
         """Return the register and the number of voices that each instrument's own tracks keep to."""
         if self.model.tokenizer.merges is not None:
             return ()
         stay = self.piece.notes[~notes_inside(self.piece, self.region)]
         limits: list[Limit | None] = []
-        for program, tracks in self.tracks_of.items():
-            found = habits(
-                stay["pitch"], stay["onset_ticks"], stay["track"], tracks, self.region.start_ticks
-            )
+        for program in programs:
+            tracks, moment = self.tracks_of[program], self.region.start_ticks
+            found = habits(stay["pitch"], stay["onset_ticks"], stay["track"], tracks, moment)
             low, high = self._sayable_pitches(program)
             fits = found is not None and found[0] <= high and found[1] >= low
             limits.append(Limit(*found) if found is not None and fits else None)

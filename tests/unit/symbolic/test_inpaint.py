@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.filling import check_filling, fake_model
@@ -14,7 +16,7 @@ from segue.symbolic.score import Piece
 from segue.symbolic.song import Song, compose
 from segue.symbolic.splice import notes_inside
 from segue.symbolic.tokenizer import Tokenizer
-from segue.symbolic.vocabulary import Vocabulary
+from segue.symbolic.vocabulary import TokenType, Vocabulary
 
 PIECE = Piece.from_bytes(song())
 
@@ -231,3 +233,50 @@ def test_a_single_line_stays_one_and_keeps_its_register():
         new = filling.piece.notes[notes_inside(filling.piece, filling.region)]
         assert len(np.unique(new["onset_ticks"])) == len(new)
         assert not len(new) or 68 <= new["pitch"].min() <= new["pitch"].max() <= 76
+
+
+class Forgetful:
+    """Gives the drums alone a chance, unless they are not asked for."""
+
+    def __init__(self, model):
+        self.words, self.inner = model.vocabulary, model.decoder
+        self.vocab_size, self.context_length = self.inner.vocab_size, self.inner.context_length
+        self.calls = []
+
+    def start(self, ids, times, *, num_candidates=1):
+        self.calls.append(ids)
+        session = self.inner.start(ids, times, num_candidates=num_candidates)
+        programs = self.words.types == TokenType.PROGRAM
+        drums = self.words.first(TokenType.PROGRAM) + self.words.program_index[-1]
+        after = self.inner.after
+
+        def biased(state):
+            logits = after(state)
+            logits[programs] -= 40
+            logits[drums] += 60
+            return logits
+
+        session.decoder.after = biased
+        session._answer()
+        session.decoder.after = after
+        step = session.step
+
+        def stepped(*given):
+            session.decoder.after = biased
+            try:
+                return step(*given)
+            finally:
+                session.decoder.after = after
+
+        session.step = stepped
+        return session
+
+
+def test_an_instrument_that_was_forgotten_is_written_alone():
+    model = fake_model()
+    forgetful = Forgetful(model)
+    model = replace(model, decoder=forgetful)
+    found = fill(Region(None, 2, 4), model=model)[0]
+    new = found.piece.notes[notes_inside(found.piece, found.region)]
+    assert set(new["track"].tolist()) == {0, 1, 2}
+    assert len(forgetful.calls) > 1
