@@ -58,6 +58,7 @@ def main() -> int:
                 "seconds": round(float(case.get("time", 0)), 1),
             }
             for case in suite.iter("testcase")
+            if case.get("name")
         },
     }
     with (HERE / "results.jsonl").open("a", encoding="utf-8") as stream:
