@@ -1,0 +1,1 @@
+"""LDMG: generates, varies, extends and repairs raw audio."""

@@ -1,0 +1,1 @@
+"""The first stage: audio to latents and back."""

@@ -1,0 +1,1 @@
+"""The second stage: latents out of noise."""

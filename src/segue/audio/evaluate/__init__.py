@@ -1,0 +1,1 @@
+"""How near generated and reconstructed audio come to the real."""
