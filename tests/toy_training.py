@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from segue.core.config import StrictModel
 from segue.symbolic.model.gpt import GPT, GPTConfig
-from segue.symbolic.model.task import MidiGPTTask, OptimSettings, TaskSettings
+from segue.symbolic.model.task import MidiGPTTask, TaskSettings
 from segue.training.callbacks import Report
 from segue.training.data import StepData
+from segue.training.optim import OptimSettings
 from segue.training.run import RunFolder, run_training
 from segue.training.table import Row, read_rows
 from segue.training.trainer import TrainerSettings

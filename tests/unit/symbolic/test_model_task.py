@@ -11,13 +11,8 @@ from tests.toy_training import VOCAB, ToySource, toy_config, toy_task
 from torch import nn
 
 from segue.symbolic.model.gpt import GPT, PRESETS, preset
-from segue.symbolic.model.task import (
-    MidiGPTTask,
-    OptimSettings,
-    TaskSettings,
-    decay_groups,
-    learning_rate_factor,
-)
+from segue.symbolic.model.task import MidiGPTTask, TaskSettings
+from segue.training.optim import OptimSettings, decay_groups, learning_rate_factor
 
 
 def _batch(step: int = 0) -> dict[str, torch.Tensor]:

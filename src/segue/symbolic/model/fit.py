@@ -1,6 +1,5 @@
 """Train MidiGPT: from a recipe and a prepared folder to a run folder."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,27 +17,11 @@ from segue.symbolic.tokenizer import Tokenizer
 from segue.symbolic.vocabulary import TokenType
 from segue.training.callbacks import Report
 from segue.training.data import BatchSource, StepData
+from segue.training.result import FitResult
 from segue.training.run import RunFolder, run_training
 
 _VALIDATION_SEED = 4_711
 """Draws the validation batches, the same ones in every run."""
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """How a training ended.
-
-    Attributes:
-        folder: the run folder.
-        steps: optimiser steps taken.
-        finished: whether the recipe's last step was reached.
-        validation: the last validation metrics, by name.
-    """
-
-    folder: RunFolder
-    steps: int
-    finished: bool
-    validation: dict[str, float]
 
 
 def fit(

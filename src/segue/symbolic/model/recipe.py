@@ -8,8 +8,9 @@ from segue.core.config import StrictModel
 from segue.symbolic.data.prepare import PrepareSettings
 from segue.symbolic.data.windows import WindowSettings
 from segue.symbolic.model.gpt import PRESETS, GPTConfig, preset
-from segue.symbolic.model.task import OptimSettings, TaskSettings
+from segue.symbolic.model.task import TaskSettings
 from segue.symbolic.sampling import SamplingSettings
+from segue.training.optim import OptimSettings
 from segue.training.trainer import TrainerSettings
 
 

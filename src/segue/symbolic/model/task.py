@@ -9,31 +9,16 @@ import torch
 from jaxtyping import Float
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from segue.core.config import StrictModel
 from segue.symbolic.model.gpt import GPT, Block, GPTConfig
+from segue.training.optim import OptimSettings, adamw
 from segue.training.sharding import shard
 
 HOLE_KIND, CONTEXT_KIND = 2, 1
 """Values of ``kinds``: a token of the answer, a token of the prompt; 0 is padding."""
-
-
-class OptimSettings(StrictModel):
-    """AdamW (Loshchilov and Hutter, 2019) and its learning rate over the steps."""
-
-    learning_rate: float = Field(default=1e-3, gt=0, description="the largest value")
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = Field(default=0.1, ge=0, description="on linear weights only")
-    schedule: Literal["constant", "cosine", "trapezoid"] = "cosine"
-    warmup_steps: int = Field(default=200, ge=0, description="linear rise from near 0")
-    final_fraction: float = Field(
-        default=0.1, ge=0, le=1, description="last learning rate / largest; constant ignores it"
-    )
-    cooldown_share: float = Field(
-        default=0.2, gt=0, le=1, description="part of the steps in which a trapezoid falls"
-    )
 
 
 class TaskSettings(StrictModel):
@@ -46,42 +31,6 @@ class TaskSettings(StrictModel):
     context_weight_end: float = Field(
         default=0.3, ge=0, description="the same at the last step; linear between"
     )
-
-
-def learning_rate_factor(settings: OptimSettings, step: int, max_steps: int) -> float:
-    """Return the learning rate at a step as a fraction of the largest.
-
-    Args:
-        settings: shape of the schedule.
-        step: optimiser steps taken so far, from 0.
-        max_steps: steps of the whole run, where cosine and trapezoid end.
-    """
-    if step < settings.warmup_steps:
-        return (step + 1) / (settings.warmup_steps + 1)
-    if settings.schedule == "constant":
-        return 1.0
-    final = settings.final_fraction
-    if settings.schedule == "cosine":
-        done = (step - settings.warmup_steps) / max(1, max_steps - settings.warmup_steps)
-        return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-    left = (max_steps - step) / max(1.0, settings.cooldown_share * max_steps)
-    return final + (1 - final) * max(0.0, min(1.0, left))
-
-
-def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Split the parameters into those that decay and those that do not.
-
-    minGPT's rule: only the weights of linear layers decay; embeddings, norms and biases do not. A
-    head that shares its weights with the embedding counts as an embedding.
-    """
-    embedded = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
-    linear = {id(module.weight) for module in model.modules() if isinstance(module, nn.Linear)}
-    decaying = linear - embedded
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if id(p) in decaying], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if id(p) not in decaying], "weight_decay": 0.0},
-    ]
 
 
 class MidiGPTTask(lightning.LightningModule):
@@ -196,18 +145,7 @@ class MidiGPTTask(lightning.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return AdamW with two decay groups, and the schedule, stepped once a step."""
-        groups = decay_groups(self.model, self.optim.weight_decay)
-        fused = self.device.type == "cuda"
-        optimizer = torch.optim.AdamW(
-            groups, lr=self.optim.learning_rate, betas=self.optim.betas, fused=fused
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate_factor(self.optim, step, self.max_steps)
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return adamw(self.model, self.optim, max_steps=self.max_steps)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put the architecture beside the weights."""
