@@ -1,0 +1,287 @@
+"""Our autoencoder: ConvNeXt blocks over spectral frames, convolutional through and through.
+
+The encoder reads the complex spectrum with compressed magnitudes, so most of its work happens 62.5
+times a second and not 16,000 times. The decoder writes magnitude and phase, and an inverse Fourier
+transform makes the sound (Siuzdak, "Vocos", 2023): no layer raises the sampling rate, so none can
+leave the tones of one. Blocks follow Liu et al., "A ConvNet for the 2020s" (2022). Nothing knows its
+position and norms look at one frame, so any length works and a long recording can be cut into
+chunks without a trace.
+
+The heads ``resize`` and ``transposed`` raise the rate by convolutions instead; they stand here to be
+compared (docs/explanation/codec.md).
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segue.audio.autoencoder.settings import AutoencoderConfig, Posterior
+
+_MOST_LOG_MAGNITUDE = 7.0
+"""e^7 is above the largest magnitude that full scale gives with a window of 1,024 samples."""
+
+
+class Fourier(nn.Module):
+    """The transform of `segue.audio.spectrum.Spectrum` in PyTorch, always in single precision."""
+
+    window: Tensor
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__()
+        self.spectrum = config.spectrum
+        self.num_channels = config.channels
+        self.register_buffer("window", torch.from_numpy(self.spectrum.window), persistent=False)
+
+    def analyse(
+        self, audio: Float[Tensor, "batch channels samples"]
+    ) -> Float[Tensor, "batch rows frames"]:
+        """Return the compressed spectrum, rows as `Spectrum.compress` orders them."""
+        spectrum = self.spectrum
+        with torch.autocast(audio.device.type, enabled=False):
+            margin = spectrum.margin_samples
+            padded = functional.pad(audio.float(), (margin, margin))
+            frames = padded.unfold(-1, spectrum.window_samples, spectrum.hop_samples)
+            values = torch.fft.rfft(frames * self.window, dim=-1)
+            parts = torch.stack([values.real, values.imag], dim=2)
+            power = parts.square().sum(dim=2, keepdim=True).clamp_min(1e-14)
+            parts = parts * power ** ((spectrum.compression - 1) / 2)
+            return parts.transpose(-1, -2).flatten(1, 3)
+
+    def synthesise(
+        self, rows: Float[Tensor, "batch rows frames"]
+    ) -> Float[Tensor, "batch channels samples"]:
+        """Return the sound of plain real and imaginary parts."""
+        spectrum = self.spectrum
+        with torch.autocast(rows.device.type, enabled=False):
+            batch, _, num_frames = rows.shape
+            parts = rows.float().view(batch * self.num_channels, 2, -1, num_frames)
+            values = torch.complex(parts[:, 0], parts[:, 1])
+            waves = torch.fft.irfft(values, n=spectrum.window_samples, dim=1)
+            waves = waves * self.window[:, None]
+            total = self._overlap(waves)
+            weight = self._overlap((self.window**2)[None, :, None].expand(1, -1, num_frames))
+            return (total / weight.clamp_min(1e-7)).view(batch, self.num_channels, -1)
+
+    def _overlap(
+        self, waves: Float[Tensor, "batch window frames"]
+    ) -> Float[Tensor, "batch samples"]:
+        """Add windows up and cut the margins off."""
+        spectrum = self.spectrum
+        size = (waves.shape[-1] - 1) * spectrum.hop_samples + spectrum.window_samples
+        summed = functional.fold(
+            waves, (1, size), (1, spectrum.window_samples), stride=(1, spectrum.hop_samples)
+        )
+        margin = spectrum.margin_samples
+        return summed[:, 0, 0, margin : size - margin]
+
+
+class ChannelNorm(nn.Module):
+    """Layer normalisation over the channels of every frame by itself."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+
+    def forward(
+        self, frames: Float[Tensor, "batch width frames"]
+    ) -> Float[Tensor, "batch width frames"]:
+        """Normalise."""
+        return self.norm(frames.transpose(1, 2)).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """A ConvNeXt block: depthwise convolution, norm, two linear layers, a scaled residual."""
+
+    def __init__(self, width: int, *, kernel: int, mlp_ratio: float) -> None:
+        super().__init__()
+        self.mix = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.up = nn.Linear(width, int(width * mlp_ratio))
+        self.down = nn.Linear(int(width * mlp_ratio), width)
+        self.scale = nn.Parameter(torch.full((width,), 0.2))
+
+    def forward(
+        self, frames: Float[Tensor, "batch width frames"]
+    ) -> Float[Tensor, "batch width frames"]:
+        """Return the frames, changed a little."""
+        mixed = self.norm(self.mix(frames).transpose(1, 2))
+        change = self.down(functional.gelu(self.up(mixed))) * self.scale
+        return frames + change.transpose(1, 2)
+
+
+def _blocks(width: int, depth: int, config: AutoencoderConfig) -> nn.Sequential:
+    return nn.Sequential(
+        *(Block(width, kernel=config.kernel, mlp_ratio=config.mlp_ratio) for _ in range(depth))
+    )
+
+
+class Encoder(nn.Module):
+    """Compressed spectra to mean and log variance of the latents: what ``encoder.onnx`` holds."""
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__()
+        width, ratio = config.encoder_width, config.frames_per_latent
+        rows = config.channels * 2 * config.spectrum.num_bins
+        self.layers = nn.Sequential(
+            nn.Conv1d(rows, width, 1),
+            ChannelNorm(width),
+            _blocks(width, config.encoder_depth, config),
+            nn.Conv1d(width, width, ratio, stride=ratio),
+            ChannelNorm(width),
+            _blocks(width, config.latent_depth, config),
+            ChannelNorm(width),
+        )
+        self.head = nn.Conv1d(width, 2 * config.latent_channels, 1)
+
+    def forward(self, spectrum: Float[Tensor, "batch rows frames"]) -> Posterior:
+        """Return the distribution of the latents, one frame for every `frames_per_latent`."""
+        mean, log_variance = self.head(self.layers(spectrum)).float().chunk(2, dim=1)
+        return Posterior(mean, log_variance.clamp(-12.0, 4.0))
+
+
+class Repeat(nn.Module):
+    """Give every frame `ratio` frames of its own, each by its own linear map."""
+
+    def __init__(self, width_in: int, width: int, ratio: int) -> None:
+        super().__init__()
+        self.ratio = ratio
+        self.map = nn.Conv1d(width_in, width * ratio, 1)
+
+    def forward(self, frames: Float[Tensor, "batch width slow"]) -> Float[Tensor, "batch out fast"]:
+        """Return `ratio` times as many frames."""
+        mapped = self.map(frames)
+        batch, rows, num_frames = mapped.shape
+        split = mapped.view(batch, rows // self.ratio, self.ratio, num_frames)
+        return split.transpose(2, 3).reshape(batch, rows // self.ratio, num_frames * self.ratio)
+
+
+class SpectralHead(nn.Module):
+    """Frames to magnitude and phase, given as real and imaginary parts."""
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__()
+        self.num_channels = config.channels
+        self.map = nn.Conv1d(
+            config.decoder_width, 2 * config.channels * config.spectrum.num_bins, 1
+        )
+
+    def forward(
+        self, frames: Float[Tensor, "batch width frames"]
+    ) -> Float[Tensor, "batch rows frames"]:
+        """Return rows as `segue.audio.spectrum.to_rows` orders them."""
+        values = self.map(frames).float()
+        batch, rows, num_frames = values.shape
+        parts = values.view(batch, self.num_channels, 2, -1, num_frames)
+        magnitude = parts[:, :, 0].clamp_max(_MOST_LOG_MAGNITUDE).exp()
+        phase = parts[:, :, 1]
+        spectrum = torch.stack([magnitude * phase.cos(), magnitude * phase.sin()], dim=2)
+        return spectrum.reshape(batch, rows, num_frames)
+
+
+class Upsample(nn.Module):
+    """Four times as many frames, by a transposed convolution or by repeating and smoothing.
+
+    The transposed kernel is twice its stride, so that every output gets the same number of inputs
+    (Odena et al., 2016); Pons et al. (2021) measure what tones remain.
+    """
+
+    factor = 4
+
+    def __init__(self, width_in: int, width: int, *, transposed: bool) -> None:
+        super().__init__()
+        factor = self.factor
+        self.transposed = transposed
+        if transposed:
+            self.layer: nn.Module = nn.ConvTranspose1d(
+                width_in, width, 2 * factor, stride=factor, padding=factor // 2
+            )
+        else:
+            self.layer = nn.Conv1d(width_in, width, 2 * factor + 1, padding=factor)
+        self.refine = nn.Conv1d(width, width, 7, padding=3)
+
+    def forward(self, frames: Float[Tensor, "batch width slow"]) -> Float[Tensor, "batch out fast"]:
+        """Return the frames at four times the rate."""
+        if not self.transposed:
+            frames = frames.repeat_interleave(self.factor, dim=-1)
+        frames = functional.gelu(self.layer(frames))
+        return frames + functional.gelu(self.refine(frames))
+
+
+class WaveHead(nn.Module):
+    """Frames to samples by stages of `Upsample`; the width halves as the rate grows."""
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__()
+        factor, width, layers = config.stft_hop_samples, config.decoder_width, []
+        while factor % Upsample.factor == 0:
+            narrower = max(16, width // 3)
+            layers.append(Upsample(width, narrower, transposed=config.head == "transposed"))
+            width, factor = narrower, factor // Upsample.factor
+        self.layers = nn.Sequential(*layers)
+        self.rest = Repeat(width, width, factor) if factor > 1 else nn.Identity()
+        self.out = nn.Conv1d(width, config.channels, 7, padding=3)
+
+    def forward(
+        self, frames: Float[Tensor, "batch width frames"]
+    ) -> Float[Tensor, "batch channels samples"]:
+        """Return the sound."""
+        return self.out(self.rest(self.layers(frames))).float()
+
+
+class Decoder(nn.Module):
+    """Latents to the head's output: what ``decoder.onnx`` holds."""
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__()
+        width = config.decoder_width
+        self.layers = nn.Sequential(
+            nn.Conv1d(config.latent_channels, width, 3, padding=1),
+            ChannelNorm(width),
+            _blocks(width, config.latent_depth, config),
+            Repeat(width, width, config.frames_per_latent),
+            _blocks(width, config.decoder_depth, config),
+            ChannelNorm(width),
+        )
+        self.head = SpectralHead(config) if config.head == "istft" else WaveHead(config)
+
+    def forward(
+        self, latents: Float[Tensor, "batch latent frames"]
+    ) -> Float[Tensor, "batch rows outputs"]:
+        """Return spectra (head ``istft``) or samples."""
+        return self.head(self.layers(latents))
+
+
+class SpectralAutoencoder(nn.Module):
+    """Encoder and decoder with the Fourier transforms around them.
+
+    Args:
+        config: the architecture.
+
+    Example:
+        >>> codec = SpectralAutoencoder(AutoencoderConfig())
+        >>> codec.decode(codec.encode(torch.zeros(1, 1, 5120)).mean).shape
+        torch.Size([1, 1, 5120])
+    """
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.fourier = Fourier(config)
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+
+    def encode(self, audio: Float[Tensor, "batch channels samples"]) -> Posterior:
+        """Return the distribution of the latents.
+
+        Args:
+            audio: a multiple of `AutoencoderConfig.hop_samples` samples.
+        """
+        return self.encoder(self.fourier.analyse(audio))
+
+    def decode(
+        self, latents: Float[Tensor, "batch latent frames"]
+    ) -> Float[Tensor, "batch channels samples"]:
+        """Return the sound, `AutoencoderConfig.hop_samples` samples for every frame."""
+        output = self.decoder(latents)
+        return self.fourier.synthesise(output) if self.config.head == "istft" else output
