@@ -1,5 +1,6 @@
 """What happens around the steps: seeds, metrics, checkpoints, and stopping before damage."""
 
+import copy
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -38,7 +39,27 @@ class StepSeeds(Callback):
 
 
 class NanGuard(Callback):
-    """Stop at the first loss that is not a number, before a checkpoint could hold it."""
+    """Put the last good state back when a loss is not a number; stop when that does not help.
+
+    The state is kept in memory, so that nothing that is not a number reaches a checkpoint or an
+    average of the weights. A batch whose loss is not a number is left out.
+
+    Args:
+        restores: how often in one run the state may be put back; 0 stops at once.
+        every: steps between two copies of the state.
+    """
+
+    def __init__(self, restores: int = 0, *, every: int = 50) -> None:
+        self.left = restores
+        self.every = every
+        self.good: dict[str, Any] | None = None
+
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Keep the state that training begins with."""
+        if self.left:
+            self._keep(trainer, pl_module)
 
     def on_train_batch_end(
         self,
@@ -51,14 +72,37 @@ class NanGuard(Callback):
         """Check the loss of this step.
 
         Raises:
-            SettingError: the loss is infinite or not a number.
+            SettingError: the loss is infinite or not a number, and nothing is left to try.
         """
-        if not torch.isfinite(outputs["loss"]):
-            raise SettingError(
-                f"Training stopped at step {trainer.global_step}: the loss is no longer a finite "
-                "number. The last checkpoint is from before that. Lower the learning rate, lengthen "
-                "the warm-up, or train with precision 32, and start again."
-            )
+        broken = not torch.isfinite(outputs["loss"])
+        if trainer.strategy.reduce_boolean_decision(broken, all=False):
+            if self.good is None or not self.left:
+                raise SettingError(
+                    f"Training stopped at step {trainer.global_step}: the loss is no longer a finite "
+                    "number. The last checkpoint is from before that. Lower the learning rate, "
+                    "lengthen the warm-up, or train with precision 32, and start again."
+                )
+            self.left -= 1
+            outputs["metrics"] = {"restored": (torch.ones(()), torch.ones(()))}
+            self._put_back(trainer, pl_module)
+        elif self.left and (batch_idx + 1) % self.every == 0:
+            self._keep(trainer, pl_module)
+
+    def _keep(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Copy weights and optimisers."""
+        optimisers = [optimiser.state_dict() for optimiser in trainer.optimizers]
+        self.good = copy.deepcopy({"weights": module.state_dict(), "optimisers": optimisers})
+
+    def _put_back(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Load the copies; learning rates are those of the step that is reached, not of the copy."""
+        good = copy.deepcopy(self.good)
+        assert good is not None
+        module.load_state_dict(good["weights"])
+        for optimiser, state in zip(trainer.optimizers, good["optimisers"], strict=True):
+            rates = [group["lr"] for group in optimiser.param_groups]
+            optimiser.load_state_dict(state)
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate
 
 
 class Metrics(Callback):

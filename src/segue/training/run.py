@@ -259,7 +259,7 @@ def run_training(
         The trainer, its ``global_step`` at the end.
     """
     metrics = Metrics(folder.metrics, every=settings.row_every, report=report)
-    callbacks: list[Callback] = [StepSeeds(seed), NanGuard()]
+    callbacks: list[Callback] = [StepSeeds(seed), NanGuard(settings.nan_restores)]
     if settings.ema_decay is not None:
         callbacks.append(WeightAverage(settings.ema_decay))
     callbacks.append(metrics)
@@ -269,7 +269,8 @@ def run_training(
     callbacks.append(LossPicture(folder, monitor.removeprefix("val_"), title))
     with quiet_engine(settings.threads), progress("training", total=settings.max_steps) as advance:
         callbacks.append(StepProgress(advance))
-        trainer = make_trainer(settings, folder.path, callbacks)
+        takes_turns = not task.automatic_optimization
+        trainer = make_trainer(settings, folder.path, callbacks, takes_turns=takes_turns)
         last = folder.last if folder.last.exists() else None
         with torch.random.fork_rng():
             trainer.fit(task, datamodule=data, ckpt_path=last, weights_only=True)

@@ -47,6 +47,11 @@ class TrainerSettings(StrictModel):
         default=None, gt=0, lt=1, description="decay of the averaged weights; None for no average"
     )
     deterministic: bool = False
+    nan_restores: int = Field(
+        default=0,
+        ge=0,
+        description="times that a loss that is not a number puts the last good state back; then stop",
+    )
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -79,14 +84,18 @@ def accelerator(settings: TrainerSettings) -> Literal["cpu", "gpu"]:
     return settings.accelerator
 
 
-def _strategy(settings: TrainerSettings) -> Strategy | str:
-    """Choose the strategy; one process needs none."""
+def _strategy(settings: TrainerSettings, *, takes_turns: bool) -> Strategy | str:
+    """Choose the strategy; one process needs none. Networks that take turns leave gradients out."""
     processes = settings.devices * settings.nodes
     if settings.strategy == "fsdp":
         return ShardedStrategy(processes)
     if processes > 1 or settings.strategy == "ddp":
         backend = "gloo" if accelerator(settings) == "cpu" else None
-        return DDPStrategy(process_group_backend=backend, gradient_as_bucket_view=True)
+        return DDPStrategy(
+            process_group_backend=backend,
+            gradient_as_bucket_view=True,
+            find_unused_parameters=takes_turns,
+        )
     return "auto"
 
 
@@ -94,6 +103,8 @@ def make_trainer(
     settings: TrainerSettings,
     run_folder: Path,
     callbacks: Sequence[Callback],
+    *,
+    takes_turns: bool = False,
 ) -> lightning.Trainer:
     """Return a trainer that writes nowhere but into the run folder.
 
@@ -101,6 +112,7 @@ def make_trainer(
         settings: see `TrainerSettings`.
         run_folder: where Lightning may write.
         callbacks: what happens around steps; checkpoints and metrics are callbacks of ours.
+        takes_turns: the task steps several optimisers by itself and clips their gradients.
 
     Raises:
         SettingError: settings that exclude each other.
@@ -110,15 +122,20 @@ def make_trainer(
             "An average of the weights (trainer.ema_decay) cannot be kept where fsdp splits them. "
             "Set trainer.ema_decay=null, or use trainer.strategy=ddp."
         )
+    if takes_turns and (settings.accumulate > 1 or settings.strategy == "fsdp"):
+        raise SettingError(
+            "Networks that are trained in turns cannot add up batches (trainer.accumulate) or be split "
+            "by fsdp. Set trainer.accumulate=1 and trainer.strategy=auto or ddp."
+        )
     return lightning.Trainer(
         accelerator=accelerator(settings),
         devices=settings.devices,
         num_nodes=settings.nodes,
-        strategy=_strategy(settings),
+        strategy=_strategy(settings, takes_turns=takes_turns),
         precision=settings.precision,
         max_steps=settings.max_steps,
         accumulate_grad_batches=settings.accumulate,
-        gradient_clip_val=settings.clip_norm,
+        gradient_clip_val=None if takes_turns else settings.clip_norm,
         val_check_interval=settings.validate_every * settings.accumulate,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,

@@ -49,6 +49,7 @@ class AutoencoderShape(Protocol):
 class AutoencoderConfig(StrictModel):
     """The architecture of our autoencoder, see `segue.audio.autoencoder.network`."""
 
+    kind: Literal["spectral"] = "spectral"
     rate_hz: int = Field(default=16_000, ge=8_000, le=48_000, description="samples per second")
     channels: int = Field(default=1, ge=1, le=2)
     window_samples: int = Field(default=1024, gt=0, description="of the Fourier transform")

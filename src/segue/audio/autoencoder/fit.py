@@ -1,0 +1,152 @@
+"""Train an autoencoder: from a recipe and a prepared folder to a run folder, and back from there."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+from torch import nn
+
+from segue.audio.autoencoder.recipe import AutoencoderRecipe, ModelSettings, make_model
+from segue.audio.autoencoder.task import AutoencoderTask
+from segue.audio.data.batches import ClipBatches
+from segue.audio.data.clips import Clips
+from segue.core.files import sha256_of
+from segue.core.progress import Progress, silent
+from segue.errors import DataError, SettingError
+from segue.training.callbacks import Report
+from segue.training.data import BatchSource, StepData
+from segue.training.result import FitResult
+from segue.training.run import RunFolder, run_training
+
+_VALIDATION_SEED = 4_711
+"""Draws the validation clips, the same ones in every run."""
+
+_WEIGHTS = "model."
+"""Prefix of the autoencoder's own weights in a checkpoint; the discriminator's are beside them."""
+
+
+def fit(
+    recipe: AutoencoderRecipe,
+    data: Path | str,
+    run_folder: Path | str,
+    *,
+    resume: bool = True,
+    init_from: Path | str | None = None,
+    report: Report | None = None,
+    progress: Progress = silent,
+) -> FitResult:
+    """Train, or go on with a run that was interrupted.
+
+    Args:
+        recipe: every setting.
+        data: a folder that ``segue audio prepare`` wrote.
+        run_folder: where checkpoints, metrics and pictures go. If it holds a run of the same
+            settings, that run goes on and its loss trace is the one it would have had.
+        resume: False refuses to go on with a run.
+        init_from: run folder or checkpoint to take the first weights from; read at the first start.
+        report: called with (step, steps in all, row) for every row of ``metrics.csv``.
+        progress: told after every step.
+
+    Raises:
+        SettingError: the run folder holds another run, or the recipe does not fit the sound.
+        DataError: the prepared folder is none.
+    """
+    data, folder = Path(data), RunFolder(Path(run_folder))
+    train = Clips(data, "train")
+    _check_sound(recipe, train)
+    task = _make_task(recipe)
+    if init_from is not None and not folder.last.exists():
+        task.model.load_state_dict(load_autoencoder(init_from).state_dict())
+    folder.begin(recipe, resume=resume, inputs={"dataset.json": sha256_of(data / "dataset.json")})
+    batches = StepData(
+        ClipBatches(train, recipe.clips, seed=recipe.seed),
+        _validation(recipe, data),
+        validation_batches=recipe.trainer.validation_batches,
+        workers=recipe.trainer.workers,
+    )
+    trainer = run_training(
+        task,
+        batches,
+        recipe.trainer,
+        folder,
+        seed=recipe.seed,
+        monitor=task.monitor,
+        title=recipe.name,
+        report=report,
+        progress=progress,
+    )
+    finished = trainer.global_step >= recipe.trainer.max_steps
+    return FitResult(folder, trainer.global_step, finished, folder.last_validation())
+
+
+def load_autoencoder(run_or_checkpoint: Path | str) -> nn.Module:
+    """Return the trained autoencoder of a run: its last weights, averaged where the run averages.
+
+    Args:
+        run_or_checkpoint: a run folder, or a checkpoint of one.
+
+    Raises:
+        DataError: there is no checkpoint, or it is not an autoencoder's.
+    """
+    path = Path(run_or_checkpoint)
+    path = RunFolder(path).last if path.is_dir() else path
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        config = checkpoint["model_config"]
+        weights = {
+            name.removeprefix(_WEIGHTS): value
+            for name, value in checkpoint["state_dict"].items()
+            if name.startswith(_WEIGHTS)
+        }
+        model = make_model(TypeAdapter[Any](ModelSettings).validate_python(config))
+        model.load_state_dict(weights)
+    except OSError as error:
+        raise DataError(
+            f"There is no trained autoencoder in {run_or_checkpoint} ({error.strerror or error}). "
+            "Name the folder that segue audio train-autoencoder wrote."
+        ) from error
+    except (KeyError, RuntimeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{path} is not the checkpoint of an autoencoder, or it is damaged: {error}"
+        ) from error
+    return model.eval()
+
+
+def _check_sound(recipe: AutoencoderRecipe, clips: Clips) -> None:
+    """Refuse a recipe for another kind of sound than the prepared one.
+
+    Raises:
+        SettingError: rate or channels differ, or a clip is not a whole number of latent frames.
+    """
+    model = recipe.model
+    if (model.rate_hz, model.channels) != (clips.rate_hz, clips.channels):
+        raise SettingError(
+            f"The recipe {recipe.name} is for {model.rate_hz} Hz and {model.channels} channel(s), the "
+            f"prepared folder holds {clips.rate_hz} Hz and {clips.channels}. Prepare it again with "
+            f"--rate {model.rate_hz} --channels {model.channels}, or choose another recipe."
+        )
+    if recipe.clips.clip_samples % model.hop_samples:
+        raise SettingError(
+            f"clips.clip_samples is {recipe.clips.clip_samples}, not a multiple of the "
+            f"{model.hop_samples} samples of a latent frame."
+        )
+
+
+def _validation(recipe: AutoencoderRecipe, data: Path) -> BatchSource | None:
+    if not recipe.trainer.validation_batches:
+        return None
+    settings = recipe.clips.model_copy(update={"gain_db": 0.0})
+    return ClipBatches(Clips(data, "valid"), settings, seed=_VALIDATION_SEED)
+
+
+def _make_task(recipe: AutoencoderRecipe) -> AutoencoderTask:
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        return AutoencoderTask(
+            make_model(recipe.model),
+            recipe.objective,
+            recipe.bottleneck,
+            recipe.optim,
+            max_steps=recipe.trainer.max_steps,
+        )

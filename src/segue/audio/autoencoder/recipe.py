@@ -1,0 +1,44 @@
+"""Every number of an autoencoder's run in one tree."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import nn
+
+from segue.audio.autoencoder.network import SpectralAutoencoder
+from segue.audio.autoencoder.objectives import ObjectiveSettings
+from segue.audio.autoencoder.original import OriginalAutoencoder, OriginalAutoencoderConfig
+from segue.audio.autoencoder.settings import AutoencoderConfig
+from segue.audio.autoencoder.task import AutoencoderOptim, BottleneckSettings
+from segue.audio.data.batches import ClipSettings
+from segue.core.config import StrictModel
+from segue.training.trainer import TrainerSettings
+
+ModelSettings = Annotated[
+    AutoencoderConfig | OriginalAutoencoderConfig, Field(discriminator="kind")
+]
+
+
+class AutoencoderRecipe(StrictModel):
+    """One complete configuration of the first stage of LDMG."""
+
+    kind: Literal["ldmg-autoencoder"]
+    name: str
+    summary: str = Field(description="what it is, in one sentence")
+    hardware: str = Field(description="what it was trained on")
+    duration: str = Field(description="how long that took")
+    expected: str = Field(description="the score to expect, with its conditions")
+    seed: int = Field(default=0, ge=0)
+    model: ModelSettings
+    clips: ClipSettings = Field(default=ClipSettings(), description="batches of sound")
+    objective: ObjectiveSettings = ObjectiveSettings()
+    bottleneck: BottleneckSettings = BottleneckSettings()
+    optim: AutoencoderOptim = AutoencoderOptim()
+    trainer: TrainerSettings
+
+
+def make_model(config: AutoencoderConfig | OriginalAutoencoderConfig) -> nn.Module:
+    """Return a new autoencoder of either kind."""
+    if isinstance(config, OriginalAutoencoderConfig):
+        return OriginalAutoencoder(config)
+    return SpectralAutoencoder(config)
