@@ -9,10 +9,10 @@ Shapes: ``batch``, ``channels`` (of audio), ``samples``, ``latent`` (channels of
 (of the latents), ``width`` (channels inside).
 """
 
+import itertools
 import math
 from typing import Literal, Self
 
-import torch
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -151,7 +151,7 @@ class OriginalEncoder(nn.Module):
         self.stages = nn.Sequential(
             *(
                 Downsample(before, after, kernel_size=kernel)
-                for before, after in zip(widths[:-1], widths[1:], strict=True)
+                for before, after in itertools.pairwise(widths)
             )
         )
         self.attention = ResidualAttention(last, config)
@@ -202,6 +202,7 @@ class OriginalAutoencoder(nn.Module):
     """The original's VAE behind the interface that every autoencoder of this package has.
 
     Example:
+        >>> import torch
         >>> model = OriginalAutoencoder(OriginalAutoencoderConfig())
         >>> model.encode(torch.zeros(1, 1, 6400)).mean.shape
         torch.Size([1, 32, 100])

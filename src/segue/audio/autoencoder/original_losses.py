@@ -2,10 +2,10 @@
 
 Reconstruction is the multi-resolution STFT loss of Yamamoto et al. (2020) with the A-weighting of Wright
 and Välimäki (2020), in the settings that the original took over from auraloss 0.4; a parity test holds
-ours to it. The regulariser is the Kullback-Leibler divergence from a standard normal, the game is played
-with hinges, and features of the discriminator are matched.
+ours to it. The game is played with hinges, and features of the discriminator are matched. What latents cost
+is `segue.audio.autoencoder.losses.rate_nats`, which is the original's too.
 
-Shapes: ``batch``, ``channels``, ``samples``, ``latent``, ``frames``, ``bins``, ``taps``.
+Shapes: ``batch``, ``channels``, ``samples``, ``rows`` (batch times channels), ``bins``, ``frames``.
 """
 
 import functools
@@ -147,25 +147,6 @@ def multi_resolution_stft(
     return total / len(RESOLUTIONS)
 
 
-def kl_divergence(
-    mean: Float[Tensor, "batch latent frames"], log_variance: Float[Tensor, "batch latent frames"]
-) -> Float[Tensor, ""]:
-    """Return the divergence from a standard normal in nats per frame: sum of channels, mean of the rest."""
-    nats = mean.square() + log_variance.exp() - 1 - log_variance
-    return 0.5 * nats.sum(dim=1).mean()
-
-
-def sample_latents(
-    mean: Float[Tensor, "batch latent frames"],
-    log_variance: Float[Tensor, "batch latent frames"],
-    *,
-    noise: Float[Tensor, "batch latent frames"] | None = None,
-) -> Float[Tensor, "batch latent frames"]:
-    """Draw latents from their distribution; `noise` is standard normal, drawn here where None."""
-    noise = torch.randn_like(mean) if noise is None else noise
-    return mean + (0.5 * log_variance).exp() * noise
-
-
 def generator_hinge(fake_logits: Float[Tensor, "batch 1 patches"]) -> Float[Tensor, ""]:
     """Return what the decoder pays for being found out: the mean of relu(1 - logits).
 
@@ -186,13 +167,3 @@ def feature_matching(real_layers: Sequence[Tensor], fake_layers: Sequence[Tensor
     """Return the sum over layers of the mean absolute difference."""
     pairs = zip(real_layers, fake_layers, strict=True)
     return torch.stack([functional.l1_loss(fake, real) for real, fake in pairs]).sum()
-
-
-def discriminator_rests(batch_index: int, *, pause: int) -> bool:
-    """Whether the discriminator's step of a batch is skipped.
-
-    Args:
-        batch_index: number of the batch, from 0, which is skipped too.
-        pause: every how many batches; 0 is never, 1 is always.
-    """
-    return pause != 0 and batch_index % pause == 0
