@@ -1,0 +1,186 @@
+"""Batches of latents for diffusion, each a pure function of its number.
+
+A batch holds all that is random about a training example: the crop, what of it is known, the noise and
+the draws for time and label. Training computes nothing random itself, so the batch of a step is the same
+in a resumed run and however many processes share it, and a validation batch is the same every time.
+"""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from segue.audio.data.latent_cache import Latents
+from segue.core.config import StrictModel
+from segue.core.seeds import generator
+
+UNKNOWN, KNOWN, PADDING = 2, 1, 0
+"""Values of ``kinds``: a frame to be generated, one that is given, one that is none."""
+
+TIME, LABEL, SHORTCUT, SIZE = range(4)
+"""Columns of ``draws``: what each uniform number decides."""
+
+Array = NDArray[np.float32]
+
+
+class MaskSettings(StrictModel):
+    """How often training asks for what; shares, brought to a sum of 1."""
+
+    generate: float = Field(default=0.5, ge=0, description="nothing is known")
+    extend: float = Field(default=0.15, ge=0, description="the beginning is known")
+    lead_in: float = Field(default=0.1, ge=0, description="the end is known")
+    inpaint: float = Field(default=0.15, ge=0, description="both ends are known")
+    spans: float = Field(default=0.1, ge=0, description="several holes")
+    most_spans: int = Field(default=4, gt=0, description="holes of the last kind, at most")
+
+    def shares(self) -> dict[str, float]:
+        """Return the share of every kind."""
+        named = {
+            "generate": self.generate,
+            "extend": self.extend,
+            "lead_in": self.lead_in,
+            "inpaint": self.inpaint,
+            "spans": self.spans,
+        }
+        total = sum(named.values())
+        return {name: share / total for name, share in named.items()} if total else {"generate": 1.0}
+
+
+class LatentBatchSettings(StrictModel):
+    """How batches are cut."""
+
+    batch_size: int = Field(default=32, gt=0, description="rows of a global batch")
+    lengths: dict[int, float] = Field(
+        default={313: 1.0}, description="frames of a row: probability of a batch of such rows"
+    )
+    balance: Literal["length", "recording", "label"] = Field(
+        default="length",
+        description="long recordings more often, all recordings alike, or all labels alike",
+    )
+    normalise: bool = Field(default=True, description="bring every channel to deviation 1")
+    draw_latents: bool = Field(
+        default=False, description="draw from the autoencoder's posterior instead of taking its mean"
+    )
+    in_memory: bool = Field(default=True, description="read all latents once; false maps the files")
+    masks: MaskSettings = MaskSettings()
+
+
+class LatentBatch(NamedTuple):
+    """Rows of a batch.
+
+    Attributes:
+        latents: normalised, 0 where padded. Shape ``batch channels frames``.
+        noise: normal. Shape ``batch channels frames``.
+        kinds: `UNKNOWN`, `KNOWN` or `PADDING`. Shape ``batch frames``.
+        label: 0 for none, otherwise index + 1. Shape ``batch``.
+        draws: uniform in 0..1, the first column spread evenly over the global batch. Shape ``batch 4``.
+    """
+
+    latents: Array
+    noise: Array
+    kinds: NDArray[np.int8]
+    label: NDArray[np.int64]
+    draws: Array
+
+
+class LatentBatches:
+    """Crops of a split of a latents folder.
+
+    Args:
+        latents: the split.
+        settings: how batches are cut.
+        seed: together with the step it fixes a batch.
+    """
+
+    def __init__(self, latents: Latents, settings: LatentBatchSettings, *, seed: int) -> None:
+        self.latents = latents
+        self.settings = settings
+        self.seed = seed
+        self._labels = {name: index + 1 for index, name in enumerate(latents.labels)}
+        self._cumulative = np.cumsum(self._weights())
+
+    def _weights(self) -> NDArray[np.float64]:
+        """Return the probability of every recording."""
+        recordings = self.latents.recordings
+        sizes = np.array([recording.num_frames for recording in recordings], np.float64)
+        weights = sizes if self.settings.balance != "recording" else (sizes > 0).astype(np.float64)
+        if self.settings.balance == "label":
+            _, inverse = np.unique([recording.label for recording in recordings], return_inverse=True)
+            totals = np.bincount(inverse, weights)[inverse]
+            weights = weights / np.where(totals > 0, totals, 1.0)
+        return weights / weights.sum()
+
+    def batch(self, step: int, *, rank: int = 0, world_size: int = 1) -> LatentBatch:
+        """Return the rows of this process of global batch `step`."""
+        rng = generator(self.seed, "batch", step)
+        lengths = sorted(self.settings.lengths)
+        odds = np.array([self.settings.lengths[length] for length in lengths])
+        length = int(rng.choice(lengths, p=odds / odds.sum()))
+        num_rows = max(world_size, self.settings.batch_size)
+        # Times spread evenly over the batch: the loss depends on them more than on the music.
+        times = (rng.permutation(num_rows) + rng.random()) / num_rows
+        rows = [
+            self._row(generator(self.seed, "row", step, row), length, times[row])
+            for row in range(rank, num_rows, world_size)
+        ]
+        return LatentBatch(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+    def _row(self, rng: np.random.Generator, length: int, time: float) -> LatentBatch:
+        """Draw one example; its arrays lack the axis of the batch."""
+        chosen = np.searchsorted(self._cumulative, rng.random(), side="right")
+        index = min(int(chosen), len(self._cumulative) - 1)
+        recording = self.latents.recordings[index]
+        start = int(rng.integers(0, max(0, recording.num_frames - length) + 1))
+        crop = self._read(rng, index, start, length)
+        num_frames = crop.shape[1]
+        latents = np.zeros((crop.shape[0], length), np.float32)
+        latents[:, :num_frames] = crop
+        kinds = np.full(length, PADDING, np.int8)
+        known = draw_known(rng, num_frames, self.settings.masks)
+        kinds[:num_frames] = np.where(known, KNOWN, UNKNOWN)
+        noise = rng.standard_normal(latents.shape, np.float32)
+        draws = rng.random(4)
+        draws[TIME] = time
+        label = np.int64(self._labels.get(recording.label, 0))
+        return LatentBatch(latents, noise, kinds, label, draws.astype(np.float32))
+
+    def _read(self, rng: np.random.Generator, index: int, start: int, length: int) -> Array:
+        """Return a crop, drawn or the mean, normalised or not. Shape ``channels frames``."""
+        crop = self.latents.read(index, start, length)
+        if self.settings.draw_latents:
+            deviation = np.exp(0.5 * self.latents.read_log_variance(index, start, length))
+            crop = crop + deviation * rng.standard_normal(crop.shape, np.float32)
+        return self.latents.spec.normalise(crop) if self.settings.normalise else crop
+
+
+def draw_known(
+    rng: np.random.Generator, num_frames: int, settings: MaskSettings
+) -> NDArray[np.bool_]:
+    """Draw which frames of an example are given, as people who use the model would.
+
+    Args:
+        rng: source of randomness.
+        num_frames: at least one of them stays unknown.
+        settings: how often which kind.
+    """
+    known = np.zeros(num_frames, bool)
+    shares = settings.shares()
+    kind = str(rng.choice(list(shares), p=list(shares.values())))
+    if kind == "generate" or num_frames < 3:
+        return known
+    if kind == "spans":
+        return _with_holes(rng, num_frames, int(rng.integers(2, settings.most_spans + 2)))
+    hole = int(rng.integers(1, num_frames))
+    latest = num_frames - hole
+    start = {"extend": latest, "lead_in": 0, "inpaint": int(rng.integers(0, latest + 1))}[kind]
+    known[:start] = True
+    known[start + hole :] = True
+    return known
+
+
+def _with_holes(rng: np.random.Generator, num_frames: int, parts: int) -> NDArray[np.bool_]:
+    """Cut a row at random places; every other part is unknown."""
+    cuts = np.sort(rng.choice(np.arange(1, num_frames), min(parts, num_frames - 1), replace=False))
+    parity = np.searchsorted(cuts, np.arange(num_frames), side="right") % 2
+    return parity == int(rng.integers(0, 2))

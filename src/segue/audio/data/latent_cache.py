@@ -1,0 +1,461 @@
+"""Encode a prepared folder once, so that diffusion trains on latents and never sees audio.
+
+A latents folder holds::
+
+    latents.<split>.f16         [frames, channels] of all recordings one after another, not normalised
+    log_variances.<split>.f16   the same of the posterior's log-variance, where that was asked for
+    recordings.<split>.csv      name, label, offset_frames, num_frames
+    latents.json                spec, labels, what was encoded with what; written last
+
+Frames stand one after another because a crop is then one contiguous read. Work goes recording by
+recording into files beside the final ones; what was killed goes on behind the last whole recording.
+"""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from segue.audio.latents import LatentSpec
+from segue.core.config import StrictModel
+from segue.core.files import sha256_of, write_text
+from segue.core.progress import Progress, silent
+from segue.errors import DataError
+
+FORMAT = 1
+"""Version of the files; another version is encoded anew."""
+
+SPLITS = ("train", "valid", "test")
+_INFO = "latents.json"
+_STAGE = "stage.json"
+_BYTES = 2
+_LOWEST_DEVIATION = 1e-4
+_BLOCK_FRAMES = 65_536
+
+Array = NDArray[np.float32]
+
+
+class Encoded(NamedTuple):
+    """A normal distribution over the latents of some audio. Both ``channels frames``."""
+
+    mean: Array
+    log_variance: Array
+
+
+class Encoder(Protocol):
+    """An autoencoder's first half, as the cache uses it."""
+
+    rate_hz: int
+    channels: int
+    hop_samples: int
+    latent_channels: int
+    context_frames: int
+
+    def __call__(self, audio: Array) -> Encoded:
+        """Return the latents of audio ``channels samples``, a whole number of hops."""
+        ...
+
+
+class Recording(Protocol):
+    """What the cache reads of a recording of a prepared folder."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def num_samples(self) -> int: ...
+    @property
+    def loudness_lufs(self) -> float: ...
+
+
+class Audio(Protocol):
+    """One split of a prepared folder; `segue.audio.data.clips.Clips` is one."""
+
+    @property
+    def rate_hz(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def labels(self) -> Sequence[str]: ...
+    @property
+    def recordings(self) -> Sequence[Recording]: ...
+
+    def read(self, index: int, start_sample: int, num_samples: int) -> Array:
+        """Return ``channels samples`` of a recording."""
+        ...
+
+
+class CacheSettings(StrictModel):
+    """How recordings are encoded."""
+
+    target_lufs: float | None = Field(
+        default=-18.0, ge=-70, le=0, description="loudness that recordings are brought to; null: none"
+    )
+    most_gain_db: float = Field(default=24.0, ge=0, description="quiet recordings rise no further")
+    chunk_s: float = Field(default=60.0, gt=0, description="audio encoded at a time, context apart")
+    whole_clips: bool = Field(
+        default=False, description="no context: chunks stand alone, for a model of fixed length"
+    )
+    log_variance: bool = Field(
+        default=False, description="keep what is needed to draw latents, beside their mean"
+    )
+
+
+class CachedRecording(NamedTuple):
+    """A row of ``recordings.<split>.csv``."""
+
+    name: str
+    label: str
+    offset_frames: int
+    num_frames: int
+
+
+def torch_encoder(autoencoder: Any, *, device: str = "cpu") -> Encoder:
+    """Return the encoder of a torch autoencoder, see `segue.audio.autoencoder.settings`.
+
+    Args:
+        autoencoder: with ``encode`` and ``config``; put into evaluation mode and onto `device`.
+        device: where to compute.
+    """
+    import torch
+
+    config = autoencoder.config
+    autoencoder.eval().to(device)
+
+    class _TorchEncoder:
+        rate_hz = int(config.rate_hz)
+        channels = int(config.channels)
+        hop_samples = int(config.hop_samples)
+        latent_channels = int(config.latent_channels)
+        context_frames = int(getattr(config, "context_frames", 0))
+
+        def __call__(self, audio: Array) -> Encoded:
+            with torch.inference_mode():
+                posterior = autoencoder.encode(torch.from_numpy(audio)[None].to(device))
+            mean, log_variance = (part[0].float().cpu().numpy() for part in posterior)
+            return Encoded(mean, log_variance)
+
+    return _TorchEncoder()
+
+
+def loudness_gain(recording: Recording, settings: CacheSettings) -> float:
+    """Return the factor that brings a recording to the target loudness; 1 where it has none."""
+    if settings.target_lufs is None or not math.isfinite(recording.loudness_lufs):
+        return 1.0
+    gain_db = min(settings.target_lufs - recording.loudness_lufs, settings.most_gain_db)
+    return float(10 ** (gain_db / 20))
+
+
+def encode_recording(
+    audio: Audio, index: int, encoder: Encoder, settings: CacheSettings
+) -> Iterator[Encoded]:
+    """Yield the latents of a recording, chunk after chunk, each seen with its surroundings.
+
+    With the encoder's own context around every chunk, the chunks are what encoding the whole
+    recording at once gives.
+    """
+    recording, hop = audio.recordings[index], encoder.hop_samples
+    gain = loudness_gain(recording, settings)
+    num_frames = -(-recording.num_samples // hop)
+    chunk = max(1, round(settings.chunk_s * encoder.rate_hz / hop))
+    context = 0 if settings.whole_clips else encoder.context_frames
+    for start in range(0, num_frames, chunk):
+        end = min(start + chunk, num_frames)
+        first, last = max(0, start - context), min(num_frames, end + context)
+        samples = audio.read(index, first * hop, (last - first) * hop)
+        found = encoder(np.ascontiguousarray(samples * np.float32(gain)))
+        inner = slice(start - first, end - first)
+        yield Encoded(found.mean[:, inner], found.log_variance[:, inner])
+
+
+def encode_folder(
+    folder: Path | str,
+    output: Path | str,
+    encoder: Encoder,
+    *,
+    autoencoder: dict[str, Any],
+    open_split: Callable[[Path, str], Audio],
+    settings: CacheSettings | None = None,
+    progress: Progress = silent,
+) -> "dict[str, Any]":
+    """Encode every split of a prepared folder.
+
+    Args:
+        folder: as ``segue audio prepare`` wrote it.
+        output: the latents folder; what is there and was made of the same goes on.
+        encoder: see `torch_encoder`.
+        autoencoder: name and hash of the autoencoder, kept with the latents.
+        open_split: opens one split of `folder`.
+        settings: see `CacheSettings`.
+        progress: told of every recording.
+
+    Returns:
+        Contents of ``latents.json``.
+
+    Raises:
+        DataError: the folder has no training recordings, its audio is not what the autoencoder
+            takes, latents are not finite, or `output` holds other latents.
+    """
+    folder, output, settings = Path(folder), Path(output), settings or CacheSettings()
+    present = json.loads((folder / "dataset.json").read_text("utf-8"))["splits"]
+    splits = {
+        name: open_split(folder, name)
+        for name in SPLITS
+        if present.get(name, {}).get("recordings")
+    }
+    if "train" not in splits:
+        raise DataError(f"{folder} has no training recordings. Prepare a folder of audio first.")
+    key = _key(folder, splits["train"], encoder, autoencoder, settings)
+    if (info := _finished(output, key)) is not None:
+        return info
+    output.mkdir(parents=True, exist_ok=True)
+    write_text(output / _STAGE, json.dumps(key, indent=1) + "\n")
+    total = sum(len(audio.recordings) for audio in splits.values())
+    with progress("encoding", total=total) as advance:
+        for name, audio in splits.items():
+            _encode_split(output, name, audio, encoder, settings, advance)
+    info = key | _measure(output, splits, encoder)
+    write_text(output / _INFO, json.dumps(info, indent=1) + "\n")
+    (output / _STAGE).unlink()
+    return info
+
+
+def _key(
+    folder: Path,
+    train: Audio,
+    encoder: Encoder,
+    autoencoder: dict[str, Any],
+    settings: CacheSettings,
+) -> dict[str, Any]:
+    """Return what fixes the latents, as it stands in ``latents.json``."""
+    given, wanted = (train.rate_hz, train.channels), (encoder.rate_hz, encoder.channels)
+    if given != wanted:
+        raise DataError(
+            f"{folder} has {given[1]} channels at {given[0]} Hz, but the autoencoder takes "
+            f"{wanted[1]} at {wanted[0]} Hz. Prepare the audio again for this autoencoder."
+        )
+    return {
+        "format": FORMAT,
+        "autoencoder": autoencoder,
+        "dataset": sha256_of(folder / "dataset.json"),
+        "settings": settings.model_dump(),
+        "labels": list(train.labels),
+        "audio_channels": train.channels,
+        "latent_channels": encoder.latent_channels,
+    }
+
+
+def _finished(output: Path, key: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the contents of ``latents.json`` if the work is done; forget half of other work.
+
+    Raises:
+        DataError: the folder holds latents of something else.
+    """
+    for name in (_INFO, _STAGE):
+        if not (output / name).exists():
+            continue
+        found: dict[str, Any] = json.loads((output / name).read_text("utf-8"))
+        differing = sorted(n for n in key if found.get(n) != key[n])
+        if differing:
+            raise DataError(
+                f"{output} holds latents that were made of something else ({', '.join(differing)} "
+                "differ). Name another folder, or delete this one."
+            )
+        if name == _INFO:
+            return found
+    return None
+
+
+def _arrays(settings: CacheSettings) -> tuple[str, ...]:
+    return ("latents", "log_variances") if settings.log_variance else ("latents",)
+
+
+def _encode_split(
+    output: Path,
+    split: str,
+    audio: Audio,
+    encoder: Encoder,
+    settings: CacheSettings,
+    advance: Callable[[float], None],
+) -> None:
+    """Encode what is missing of one split, and write its list."""
+    sizes = [-(-recording.num_samples // encoder.hop_samples) for recording in audio.recordings]
+    offsets = np.cumsum([0, *sizes])
+    row = encoder.latent_channels * _BYTES
+    paths = [output / f"{name}.{split}.f16" for name in _arrays(settings)]
+    written = min(path.stat().st_size if path.exists() else 0 for path in paths) // row
+    done = int(np.searchsorted(offsets, written, side="right")) - 1
+    for path in paths:
+        with path.open("ab") as stream:
+            stream.truncate(int(offsets[done]) * row)
+    advance(done)
+    for index in range(done, len(sizes)):
+        chunks = list(encode_recording(audio, index, encoder, settings))
+        parts = [_joined(chunks, part, encoder) for part in range(len(paths))]
+        if any(len(part) != sizes[index] or not np.isfinite(part).all() for part in parts):
+            raise DataError(
+                f"The autoencoder makes no usable latents of {audio.recordings[index].name}: they "
+                "are of another length, not finite, or too large. Train it for longer."
+            )
+        for path, part in zip(paths, parts, strict=True):
+            with path.open("ab") as stream:
+                stream.write(part.tobytes())
+        advance(1)
+    _write_list(output / f"recordings.{split}.csv", audio, offsets)
+
+
+def _joined(chunks: Sequence[Encoded], part: int, encoder: Encoder) -> NDArray[np.float16]:
+    """Return one part of the chunks of a recording as it is stored. Shape ``frames channels``."""
+    arrays = [np.zeros((encoder.latent_channels, 0), np.float32)]
+    arrays += [chunk[part] for chunk in chunks]
+    with np.errstate(over="ignore"):
+        return np.concatenate(arrays, axis=1).T.astype("<f2")
+
+
+def _write_list(path: Path, audio: Audio, offsets: NDArray[np.int64]) -> None:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(CachedRecording._fields)
+    for recording, start, end in zip(audio.recordings, offsets[:-1], offsets[1:], strict=True):
+        writer.writerow([recording.name, recording.label, int(start), int(end - start)])
+    write_text(path, stream.getvalue())
+
+
+def _measure(output: Path, splits: dict[str, Audio], encoder: Encoder) -> dict[str, Any]:
+    """Return sizes of the splits, and mean and deviation of every channel over the training one."""
+    row = encoder.latent_channels * _BYTES
+    frames = {
+        name: (output / f"latents.{name}.f16").stat().st_size // row for name in splits
+    }
+    latents = np.memmap(
+        output / "latents.train.f16", "<f2", "r", shape=(frames["train"], encoder.latent_channels)
+    )
+    sums = np.zeros((2, encoder.latent_channels))
+    for start in range(0, len(latents), _BLOCK_FRAMES):
+        block = latents[start : start + _BLOCK_FRAMES].astype(np.float64)
+        sums += np.stack([block.sum(0), np.square(block).sum(0)])
+    mean, square = sums / len(latents)
+    deviation = np.sqrt(np.maximum(square - np.square(mean), _LOWEST_DEVIATION**2))
+    hours = encoder.hop_samples / encoder.rate_hz / 3600
+    return {
+        "rate_hz": encoder.rate_hz,
+        "hop_samples": encoder.hop_samples,
+        "mean": mean.astype(np.float32).tolist(),
+        "deviation": deviation.astype(np.float32).tolist(),
+        "splits": {
+            name: {
+                "recordings": len(audio.recordings),
+                "frames": frames[name],
+                "hours": round(frames[name] * hours, 4),
+            }
+            for name, audio in splits.items()
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Latents:
+    """One split of a latents folder, opened for reading.
+
+    Attributes:
+        folder: as `encode_folder` wrote it.
+        split: ``train``, ``valid`` or ``test``.
+        in_memory: read all of it at once; otherwise it is memory-mapped.
+    """
+
+    folder: Path
+    split: str
+    in_memory: bool = False
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """Contents of ``latents.json``.
+
+        Raises:
+            DataError: the folder is not one of latents, or lacks the split.
+        """
+        try:
+            info: dict[str, Any] = json.loads((self.folder / _INFO).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{self.folder} is not a folder of latents, or is not finished ({error}). Encode a "
+                "prepared folder with a trained autoencoder first."
+            ) from error
+        if info.get("format") != FORMAT:
+            raise DataError(f"{self.folder} was written by another version. Encode the audio again.")
+        if not info["splits"].get(self.split, {}).get("frames"):
+            raise DataError(f"{self.folder} has no recordings in the split {self.split!r}.")
+        return info
+
+    @cached_property
+    def spec(self) -> LatentSpec:
+        """Rate and scale of the latents."""
+        return LatentSpec.from_config(self.info)
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the labels; in batches, a label is the index here + 1."""
+        return list(self.info["labels"])
+
+    @cached_property
+    def recordings(self) -> list[CachedRecording]:
+        """What the split holds, in its order."""
+        path = self.folder / f"recordings.{self.split}.csv"
+        with path.open(encoding="utf-8", newline="") as stream:
+            return [
+                CachedRecording(row["name"], row["label"], int(row["offset_frames"]), int(row["num_frames"]))
+                for row in csv.DictReader(stream)
+            ]
+
+    def read(self, index: int, start_frame: int, num_frames: int) -> Array:
+        """Return frames of a recording, not normalised. Shape ``channels frames``."""
+        return self._read(self._mean, index, start_frame, num_frames)
+
+    def read_log_variance(self, index: int, start_frame: int, num_frames: int) -> Array:
+        """Return the log-variance of frames of a recording. Shape ``channels frames``.
+
+        Raises:
+            DataError: the folder was encoded without.
+        """
+        return self._read(self._log_variance, index, start_frame, num_frames)
+
+    def _read(
+        self, array: NDArray[np.float16], index: int, start_frame: int, num_frames: int
+    ) -> Array:
+        recording = self.recordings[index]
+        start = recording.offset_frames + start_frame
+        end = min(start + num_frames, recording.offset_frames + recording.num_frames)
+        return np.ascontiguousarray(array[start:end].T, np.float32)
+
+    @cached_property
+    def _mean(self) -> NDArray[np.float16]:
+        return self._open("latents")
+
+    @cached_property
+    def _log_variance(self) -> NDArray[np.float16]:
+        if not self.info["settings"]["log_variance"]:
+            raise DataError(
+                f"{self.folder} was encoded without log-variances. Encode again with "
+                "log_variance=true, or train on the means."
+            )
+        return self._open("log_variances")
+
+    def _open(self, name: str) -> NDArray[np.float16]:
+        shape = (self.info["splits"][self.split]["frames"], self.info["latent_channels"])
+        path = self.folder / f"{name}.{self.split}.f16"
+        expected = shape[0] * shape[1] * _BYTES
+        if not path.exists() or path.stat().st_size != expected:
+            raise DataError(f"{path} is missing or of another size than latents.json says.")
+        if self.in_memory:
+            return np.fromfile(path, "<f2").reshape(shape)
+        return np.memmap(path, "<f2", "r", shape=shape)
