@@ -22,6 +22,10 @@ _MOST_LOG_MAGNITUDE = 7.0
 """e^7 is above the largest magnitude that full scale gives with a window of 1,024 samples."""
 
 
+_FIRST_LOG_MAGNITUDE = -3.0
+"""A new decoder whispers, since most bins of most music are quiet."""
+
+
 class Fourier(nn.Module):
     """The transform of `segue.audio.spectrum.Spectrum` in PyTorch, always in single precision."""
 
@@ -165,6 +169,9 @@ class SpectralHead(nn.Module):
         self.map = nn.Conv1d(
             config.decoder_width, 2 * config.channels * config.spectrum.num_bins, 1
         )
+        with torch.no_grad():
+            parts = self.map.bias.view(config.channels, 2, -1)
+            parts[:, 0] = _FIRST_LOG_MAGNITUDE
 
     def forward(
         self, frames: Float[Tensor, "batch width frames"]
