@@ -1,0 +1,1 @@
+"""Audio corpora that `segue data` knows, one file each."""

@@ -1,0 +1,128 @@
+"""`segue data`: which corpora there are, and getting one."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segue.cli.console import JsonOption, print_json, print_table, progress, tell
+from segue.errors import SettingError
+
+if TYPE_CHECKING:
+    from segue.core.corpus import Corpus
+
+app = typer.Typer(
+    help="List and download corpora to train on.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@app.command("list")
+def list_corpora(as_json: JsonOption = False) -> None:
+    """List the corpora that can be downloaded: size, length, licence, what to cite."""
+    from segue.audio.data.corpora.registry import audio_corpora
+
+    corpora = audio_corpora()
+    if as_json:
+        print_json([describe(corpus) for corpus in corpora])
+        return
+    rows = [
+        (corpus.name, size_text(corpus), files_text(corpus), hours_text(corpus), corpus.title)
+        for corpus in corpora
+    ]
+    print_table(rows, header=("name", "size", "files", "hours", "what"))
+    for heading, values in (
+        ("Licence", [corpus.licence for corpus in corpora]),
+        ("Cite", [corpus.citation for corpus in corpora]),
+        ("Home", [corpus.homepage for corpus in corpora]),
+    ):
+        for value in dict.fromkeys(values):
+            names = [c.name for c, own in zip(corpora, values, strict=True) if own == value]
+            print(f"\n{heading} ({', '.join(names)}):\n  {value}")
+
+
+@app.command("download")
+def download(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name from `segue data list`.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where to put it.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before downloading.")] = False,
+    keep_archives: Annotated[
+        bool, typer.Option("--keep-archives", help="Keep the archives after unpacking them.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Download a corpus, check it, unpack it; go on with one that was stopped."""
+    from segue.audio.data.corpora.registry import audio_corpora
+    from segue.core.corpus import fetch, find_corpus
+
+    corpus = find_corpus(name, audio_corpora())
+    for line in facts(corpus):
+        tell(line)
+    if not yes and not confirmed(corpus):
+        tell("Nothing was downloaded.")
+        raise typer.Exit(1)
+    counts = fetch(corpus, output, progress=progress, keep_archives=keep_archives)
+    if as_json:
+        print_json({"corpus": corpus.name, "folder": output, "counts": counts})
+        return
+    print(f"{corpus.name} is in {output}")
+    print_table([(f"  {what}", f"{count:,}") for what, count in counts.items()])
+
+
+def confirmed(corpus: "Corpus") -> bool:
+    """Ask the person at the terminal; refuse where there is none."""
+    if not sys.stdin.isatty():
+        raise SettingError(
+            f"Downloading {corpus.name} ({size_text(corpus)}) needs a yes, and nobody is at a "
+            "terminal to give it. Add --yes if its licence suits your purpose."
+        )
+    return typer.confirm("Download it?", err=True)
+
+
+def facts(corpus: "Corpus") -> list[str]:
+    """Say what will be downloaded and under what terms."""
+    lines = [f"{corpus.name}: {corpus.title}", f"  size      {size_text(corpus)}"]
+    for archive in corpus.archives:
+        lines += [f"  from      {archive.url}", f"            {archive.digest}"]
+    return [
+        *lines,
+        f"  licence   {corpus.licence}",
+        f"  cite      {corpus.citation}",
+        f"  home      {corpus.homepage}",
+    ]
+
+
+def describe(corpus: "Corpus") -> dict[str, Any]:
+    """Give all that is known of a corpus, for machines."""
+    return {
+        "name": corpus.name,
+        "title": corpus.title,
+        "bytes": corpus.num_bytes,
+        "exact": corpus.exact,
+        "files": corpus.num_files,
+        "hours": corpus.hours,
+        "licence": corpus.licence,
+        "citation": corpus.citation,
+        "homepage": corpus.homepage,
+        "archives": [
+            {"url": archive.url, "bytes": archive.num_bytes, "digest": archive.digest}
+            for archive in corpus.archives
+        ],
+    }
+
+
+def size_text(corpus: "Corpus") -> str:
+    """Say the size of all archives."""
+    return f"{'' if corpus.exact else 'about '}{corpus.num_bytes / 1e9:,.1f} GB"
+
+
+def files_text(corpus: "Corpus") -> str:
+    """Say how many pieces of music there are."""
+    return "" if corpus.num_files is None else f"{corpus.num_files:,}"
+
+
+def hours_text(corpus: "Corpus") -> str:
+    """Say how long they are."""
+    return "" if corpus.hours is None else f"{corpus.hours:,.0f}"

@@ -1,0 +1,192 @@
+"""What a corpus is, and how one gets onto the disk: download, check, unpack, prepare.
+
+A corpus is described by data alone (addresses, sizes, hashes, licence, citation) plus one function
+that knows its folder layout. Music files of every kind use the same description.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from segue.core.config import nearest
+from segue.core.download import download, require_space
+from segue.core.files import write_text
+from segue.core.progress import Progress, silent
+from segue.core.unpack import unpack
+from segue.errors import DataError, SettingError
+
+RECORD_NAME = "downloads.json"
+
+Prepare = Callable[[Path], Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file to download.
+
+    Args:
+        url: where it is published, http or https.
+        num_bytes: its size.
+        digest: its hash as published, ``algorithm:hexadecimal``; md5, sha1, sha256 or sha512.
+        exact: whether `num_bytes` is exact. Where only a rounded size is published, the server's
+            own figure is taken and the hash decides.
+    """
+
+    url: str
+    num_bytes: int
+    digest: str
+    exact: bool = True
+
+    @property
+    def file_name(self) -> str:
+        """Name of the file on disk, the last part of the address."""
+        return PurePosixPath(unquote(urlsplit(self.url).path)).name
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A published collection of music.
+
+    Args:
+        name: what a person types, lower case with hyphens.
+        title: what it is, in one line.
+        archives: what is downloaded and unpacked, in this order, into one folder.
+        licence: under what terms it may be used.
+        citation: what to cite.
+        homepage: where its makers describe it.
+        num_files: how many pieces of music are in it; None where there are none.
+        hours: how long they are; None where that says nothing (scores, tables).
+        prepare: called with the folder after unpacking; writes what preparing the data reads and
+            returns counts to tell.
+    """
+
+    name: str
+    title: str
+    archives: tuple[Archive, ...]
+    licence: str
+    citation: str
+    homepage: str
+    num_files: int | None = None
+    hours: float | None = None
+    prepare: Prepare | None = None
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all archives together."""
+        return sum(archive.num_bytes for archive in self.archives)
+
+    @property
+    def exact(self) -> bool:
+        """Whether that size is exact."""
+        return all(archive.exact for archive in self.archives)
+
+
+def find_corpus(name: str, corpora: Iterable[Corpus]) -> Corpus:
+    """Return the corpus of that name.
+
+    Raises:
+        SettingError: there is none; the message names the nearest.
+    """
+    known = {corpus.name: corpus for corpus in corpora}
+    if name in known:
+        return known[name]
+    guess = nearest(name, list(known))
+    hint = f"Did you mean {guess}?" if guess else f"Known are {', '.join(known)}."
+    raise SettingError(f"There is no corpus {name!r}. {hint}")
+
+
+def fetch(
+    corpus: Corpus, folder: Path | str, *, progress: Progress = silent, keep_archives: bool = False
+) -> dict[str, int]:
+    """Bring a corpus onto the disk: download what is missing, check, unpack, prepare.
+
+    May be stopped at any time; the same call goes on where it stopped. What was unpacked is
+    recorded in ``downloads.json`` in the folder, with its source and hash, and not fetched again.
+
+    Args:
+        corpus: which.
+        folder: where to; made where missing.
+        progress: who is told how far it is.
+        keep_archives: leave the archives beside what was in them.
+
+    Returns:
+        Counts to tell: ``unpacked files``, and what the corpus itself counts.
+
+    Raises:
+        DataError: the disk is full, the server fails, a hash is wrong, an archive is not safe.
+    """
+    folder = Path(folder)
+    record = _read_record(folder)
+    waiting = [archive for archive in corpus.archives if not _is_done(archive, record)]
+    if waiting:
+        _require_room(waiting, folder)
+    counts = {"unpacked files": 0}
+    for archive in waiting:
+        path = download(
+            archive.url,
+            folder / archive.file_name,
+            num_bytes=archive.num_bytes,
+            exact=archive.exact,
+            digest=archive.digest,
+            progress=progress,
+        )
+        num_files = unpack(path, folder, progress=progress)
+        counts["unpacked files"] += num_files
+        record[archive.file_name] = _entry(corpus, archive, num_files)
+        write_text(folder / RECORD_NAME, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        if not keep_archives:
+            path.unlink()
+    if corpus.prepare is not None:
+        counts |= corpus.prepare(folder)
+    return counts
+
+
+def _entry(corpus: Corpus, archive: Archive, num_files: int) -> dict[str, Any]:
+    """Say where an unpacked archive came from and under what terms."""
+    return {
+        "url": archive.url,
+        "digest": archive.digest,
+        "files": num_files,
+        "licence": corpus.licence,
+        "citation": corpus.citation,
+    }
+
+
+def _is_done(archive: Archive, record: Mapping[str, Any]) -> bool:
+    """Whether an archive with this very hash was unpacked before."""
+    entry = record.get(archive.file_name)
+    return isinstance(entry, dict) and entry.get("digest") == archive.digest
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    """Return what was unpacked into a folder before; nothing where there is no record."""
+    path = folder / RECORD_NAME
+    if not path.is_file():
+        return {}
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path} cannot be read ({error}); remove it, and the archives are fetched again."
+        ) from error
+    if not isinstance(record, dict):
+        raise DataError(f"{path} holds no record of downloads; remove it and run again.")
+    return record
+
+
+def _require_room(archives: Iterable[Archive], folder: Path) -> None:
+    """Refuse at once where neither the archives nor what is in them can fit.
+
+    Music files hardly compress, so that what is in the archives is at least as large. The exact
+    need is asked again before each archive is unpacked.
+    """
+    num_bytes = 0
+    for archive in archives:
+        have = 0
+        for path in (folder / archive.file_name, folder / f"{archive.file_name}.part"):
+            have = max(have, path.stat().st_size if path.is_file() else 0)
+        num_bytes += 2 * archive.num_bytes - min(have, archive.num_bytes)
+    require_space(folder, num_bytes, "the archives and what is in them")
