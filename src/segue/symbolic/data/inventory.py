@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from segue.core.files import atomic_path
+from segue.core.pool import run_jobs
 from segue.core.progress import Progress, silent
 from segue.symbolic.data.duplicates import Hashes, Sketches
-from segue.symbolic.data.pool import run_jobs
 from segue.symbolic.data.scan import CRASHED, Scanned, ScanSettings, Source, scan_file
 
 _FORMAT = 1

@@ -19,7 +19,9 @@ from pydantic import Field
 
 from segue.core.config import StrictModel
 from segue.core.files import sha256_of, write_bytes, write_text
+from segue.core.pool import run_jobs
 from segue.core.progress import Progress, silent
+from segue.core.split import SPLITS, SplitSettings, split_pieces
 from segue.errors import DataError
 from segue.symbolic.data.grouping import (
     LIKE_HELD_OUT,
@@ -35,10 +37,8 @@ from segue.symbolic.data.inventory import (
     take_inventory,
     write_lines,
 )
-from segue.symbolic.data.pool import run_jobs
 from segue.symbolic.data.scan import ScanSettings, Source, find_files
 from segue.symbolic.data.shards import FORMAT, Piece, ShardPlan, finished, plan_shards, write_shard
-from segue.symbolic.data.split import SPLITS, SplitSettings, split_pieces
 from segue.symbolic.data.tokenizer import TokenizerConfig, train_tokenizer
 from segue.symbolic.tokenizer import Tokenizer
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from segue.core.pool import run_jobs
 from segue.errors import DataError
-from segue.symbolic.data.pool import run_jobs
 
 
 def double(number: int) -> int:
@@ -68,7 +68,7 @@ def test_a_job_that_crashed_is_tried_again(tmp_path: Path) -> None:
 
 PARENT = """
 import sys, time
-from segue.symbolic.data.pool import run_jobs
+from segue.core.pool import run_jobs
 if __name__ == "__main__":
     for _ in run_jobs(time.sleep, [0, 60, 60], workers=1):
         print("ready", flush=True)

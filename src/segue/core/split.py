@@ -1,7 +1,7 @@
-"""Which groups of pieces are learned from and which are kept for validation and testing."""
+"""Which groups of pieces or recordings are learned from, and which validate and test."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from pydantic import Field, model_validator
@@ -22,7 +22,7 @@ class SplitSettings(StrictModel):
     test_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the groups that test."""
     largest_held_out_share: float = Field(default=0.01, gt=0, le=1)
-    """A group with more than this share of all notes (and four times the mean) is always learned from."""
+    """A group with more than this share of everything (and four times the mean) is always learned from."""
 
     @model_validator(mode="after")
     def _check(self) -> "SplitSettings":
@@ -51,7 +51,7 @@ def _place(group: str, seed: int) -> float:
 
 
 def split_pieces(
-    groups: Sequence[str], notes: Sequence[int], settings: SplitSettings, *, seed: int
+    groups: Sequence[str], sizes: Sequence[float], settings: SplitSettings, *, seed: int
 ) -> list[str]:
     """Return the split of every piece, never cutting a group.
 
@@ -59,20 +59,21 @@ def split_pieces(
 
     Args:
         groups: the group of every piece.
-        notes: number of notes of every piece.
+        sizes: size of every piece, such as its notes or seconds.
         settings: shares.
         seed: another seed gives another split.
     """
-    sizes: Counter[str] = Counter()
-    for group, count in zip(groups, notes, strict=True):
-        sizes[group] += count
-    total = sum(notes)
+    totals: defaultdict[str, float] = defaultdict(float)
+    for group, size in zip(groups, sizes, strict=True):
+        totals[group] += size
+    everything = sum(sizes)
     most = max(
-        settings.largest_held_out_share * total, _TYPICAL_GROUPS * total / max(1, len(sizes))
+        settings.largest_held_out_share * everything,
+        _TYPICAL_GROUPS * everything / max(1, len(totals)),
     )
     split = {
         group: "train" if size > most else split_of(group, settings, seed=seed)
-        for group, size in sizes.items()
+        for group, size in totals.items()
     }
     _fill_empty(split, settings, seed)
     return [split[group] for group in groups]

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from pydantic import ValidationError
 
-from segue.symbolic.data.split import SplitSettings, split_of, split_pieces
+from segue.core.split import SplitSettings, split_of, split_pieces
 
 SETTINGS = SplitSettings(valid_share=0.1, test_share=0.05)
 
