@@ -1,0 +1,166 @@
+"""Label, group and split of every file, before anything is decoded.
+
+A file ``splits.csv`` in a source folder, with a column ``path`` and any of ``split``, ``label`` and
+``group``, says what it knows better; an empty cell leaves the rule in force, and the split
+``left out`` keeps a file out.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple
+
+from segue.audio.data.scan import Header, Source
+from segue.core.split import SPLITS, SplitSettings, split_pieces
+from segue.errors import DataError
+
+SPLITS_FILE = "splits.csv"
+LEFT_OUT_SPLIT = "left out"
+COLUMNS = ("path", "split", "label", "group")
+
+GroupBy = Literal["auto", "artist", "folder", "file"]
+"""What must not be split; ``auto`` is the artist where a tag names one, else the folder below the
+label's, else the file."""
+
+
+class Place(NamedTuple):
+    """Where a file belongs.
+
+    Attributes:
+        name: unique path.
+        label, group, split: as `segue.audio.data.cache.Recording` has them; the split may be
+            ``left out``.
+    """
+
+    name: str
+    label: str
+    group: str
+    split: str
+
+
+def place_files(
+    sources: Sequence[Source],
+    headers: Sequence[Header],
+    settings: SplitSettings,
+    *,
+    group_by: GroupBy,
+    min_seconds: float,
+    seed: int,
+) -> list[Place]:
+    """Decide where every file belongs.
+
+    Args:
+        sources: the files.
+        headers: what is known of them.
+        settings: how much is kept back.
+        group_by: what must not be split.
+        min_seconds: shorter files count for nothing, lest a split be given nothing else.
+        seed: draws the split.
+
+    Raises:
+        DataError: a ``splits.csv`` is not as it must be, or puts one group into two splits.
+    """
+    roots = list(dict.fromkeys(source.root for source in sources))
+    listings = {root: read_listing(root / SPLITS_FILE) for root in roots}
+    names = _names_of(roots)
+    places = []
+    for source, header in zip(sources, headers, strict=True):
+        listed = listings[source.root].get(source.path, {})
+        name = f"{names[source.root]}{source.path}"
+        parts = PurePosixPath(source.path).parts
+        label = listed.get("label") or (parts[0] if len(parts) > 1 else "")
+        group = listed.get("group") or _group_of(name, len(parts), header, group_by)
+        places.append(Place(name, label, group, listed.get("split", "")))
+    seconds = [h.seconds if h.seconds >= min_seconds else 0.0 for h in headers]
+    return _split(places, seconds, settings, seed=seed)
+
+
+def _names_of(roots: Sequence[Path]) -> dict[Path, str]:
+    """Return what stands before the paths of each folder: nothing where there is but one."""
+    if len(roots) == 1:
+        return {roots[0]: ""}
+    found: dict[Path, str] = {}
+    for root in roots:
+        own = f"{root.resolve().name}/"
+        taken = set(found.values())
+        found[root] = own if own not in taken else f"{len(found)}-{own}"
+    return found
+
+
+def _group_of(name: str, depth: int, header: Header, group_by: GroupBy) -> str:
+    """Return the group of a file by the rule."""
+    artist = " ".join(header.artist.split()).casefold()
+    if group_by in ("auto", "artist") and artist:
+        return f"artist {artist}"
+    if group_by == "folder" or (group_by == "auto" and depth > 2):
+        return f"folder {PurePosixPath(name).parent}"
+    return f"file {name}"
+
+
+def _split(
+    places: Sequence[Place], seconds: Sequence[float], settings: SplitSettings, *, seed: int
+) -> list[Place]:
+    """Give a split to every place that has none; a group follows those of it that have one."""
+    fixed: dict[str, str] = {}
+    for place in places:
+        if place.split in ("", LEFT_OUT_SPLIT):
+            continue
+        if fixed.setdefault(place.group, place.split) != place.split:
+            raise DataError(
+                f"{SPLITS_FILE} puts the group {place.group!r} into {fixed[place.group]} and into "
+                f"{place.split}. A group (an artist, an album) must stay in one split."
+            )
+    # What is too short to be of use is drawn for nothing, and a group of nothing else is learned from.
+    useful = {p.group for p, length in zip(places, seconds, strict=True) if length} - fixed.keys()
+    numbers = [
+        number for number, place in enumerate(places) if not place.split and place.group in useful
+    ]
+    drawn = split_pieces(
+        [places[number].group for number in numbers],
+        [seconds[number] for number in numbers],
+        settings,
+        seed=seed,
+    )
+    given = dict(zip(numbers, drawn, strict=True))
+    return [
+        place._replace(split=place.split or given.get(number) or fixed.get(place.group, "train"))
+        for number, place in enumerate(places)
+    ]
+
+
+def read_listing(path: Path) -> Mapping[str, Mapping[str, str]]:
+    """Read a ``splits.csv``; nothing where there is none.
+
+    Returns:
+        The cells that are not empty, by path.
+
+    Raises:
+        DataError: it cannot be read, lacks the column ``path``, has a column or a split that is not
+            known, or names a path twice.
+    """
+    if not path.is_file():
+        return {}
+    found: dict[str, dict[str, str]] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            columns = reader.fieldnames or ()
+            if "path" not in columns or set(columns) - set(COLUMNS):
+                raise DataError(
+                    f"{path} has the columns {', '.join(columns) or 'none'}; it must have path and may "
+                    "have split, label and group."
+                )
+            for row in reader:
+                name = (row.pop("path") or "").strip().replace("\\", "/")
+                if name in found:
+                    raise DataError(f"{path} names {name} twice.")
+                found[name] = {key: text.strip() for key, text in row.items() if key and text}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read: {error}.") from error
+    allowed = (*SPLITS, LEFT_OUT_SPLIT, "")
+    wrong = {cells.get("split", "") for cells in found.values()} - set(allowed)
+    if wrong:
+        raise DataError(
+            f"{path} has the split {min(wrong)!r}; it must be one of {', '.join(allowed[:-1])} or empty."
+        )
+    return found
