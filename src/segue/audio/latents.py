@@ -55,7 +55,9 @@ class LatentSpec:
                 f"Latents need one mean and one deviation per channel, but {means.size} means and "
                 f"{deviations.size} deviations were given."
             )
-        if not (np.isfinite(means).all() and np.isfinite(deviations).all() and deviations.min() > 0):
+        if not (
+            np.isfinite(means).all() and np.isfinite(deviations).all() and deviations.min() > 0
+        ):
             raise SettingError(
                 "The means of latents must be finite and their deviations above 0; those given are "
                 "not. Encode the music again."

@@ -5,6 +5,7 @@ the draws for time and label. Training computes nothing random itself, so the ba
 in a resumed run and however many processes share it, and a validation batch is the same every time.
 """
 
+import math
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -20,6 +21,9 @@ UNKNOWN, KNOWN, PADDING = 2, 1, 0
 
 TIME, LABEL, SHORTCUT, SIZE = range(4)
 """Columns of ``draws``: what each uniform number decides."""
+
+SILENT_DBFS = -60.0
+"""Frames below this level are silence."""
 
 Array = NDArray[np.float32]
 
@@ -44,7 +48,9 @@ class MaskSettings(StrictModel):
             "spans": self.spans,
         }
         total = sum(named.values())
-        return {name: share / total for name, share in named.items()} if total else {"generate": 1.0}
+        return (
+            {name: share / total for name, share in named.items()} if total else {"generate": 1.0}
+        )
 
 
 class LatentBatchSettings(StrictModel):
@@ -58,9 +64,14 @@ class LatentBatchSettings(StrictModel):
         default="length",
         description="long recordings more often, all recordings alike, or all labels alike",
     )
+    max_silent_share: float = Field(
+        default=0.5, ge=0, le=1, description="crops with more silence are drawn again"
+    )
+    redraws: int = Field(default=8, ge=0, description="so many times at most")
     normalise: bool = Field(default=True, description="bring every channel to deviation 1")
     draw_latents: bool = Field(
-        default=False, description="draw from the autoencoder's posterior instead of taking its mean"
+        default=False,
+        description="draw from the autoencoder's posterior instead of taking its mean",
     )
     in_memory: bool = Field(default=True, description="read all latents once; false maps the files")
     masks: MaskSettings = MaskSettings()
@@ -106,7 +117,9 @@ class LatentBatches:
         sizes = np.array([recording.num_frames for recording in recordings], np.float64)
         weights = sizes if self.settings.balance != "recording" else (sizes > 0).astype(np.float64)
         if self.settings.balance == "label":
-            _, inverse = np.unique([recording.label for recording in recordings], return_inverse=True)
+            _, inverse = np.unique(
+                [recording.label for recording in recordings], return_inverse=True
+            )
             totals = np.bincount(inverse, weights)[inverse]
             weights = weights / np.where(totals > 0, totals, 1.0)
         return weights / weights.sum()
@@ -128,10 +141,7 @@ class LatentBatches:
 
     def _row(self, rng: np.random.Generator, length: int, time: float) -> LatentBatch:
         """Draw one example; its arrays lack the axis of the batch."""
-        chosen = np.searchsorted(self._cumulative, rng.random(), side="right")
-        index = min(int(chosen), len(self._cumulative) - 1)
-        recording = self.latents.recordings[index]
-        start = int(rng.integers(0, max(0, recording.num_frames - length) + 1))
+        index, start = self._place(rng, length)
         crop = self._read(rng, index, start, length)
         num_frames = crop.shape[1]
         latents = np.zeros((crop.shape[0], length), np.float32)
@@ -142,8 +152,24 @@ class LatentBatches:
         noise = rng.standard_normal(latents.shape, np.float32)
         draws = rng.random(4)
         draws[TIME] = time
-        label = np.int64(self._labels.get(recording.label, 0))
+        label = np.array(self._labels.get(self.latents.recordings[index].label, 0), np.int64)
         return LatentBatch(latents, noise, kinds, label, draws.astype(np.float32))
+
+    def _place(self, rng: np.random.Generator, length: int) -> tuple[int, int]:
+        """Draw a recording and where the crop begins; the least silent of those drawn."""
+        found, least = (0, 0), math.inf
+        for _ in range(self.settings.redraws + 1):
+            chosen = np.searchsorted(self._cumulative, rng.random(), side="right")
+            index = min(int(chosen), len(self._cumulative) - 1)
+            spare = max(0, self.latents.recordings[index].num_frames - length)
+            start = int(rng.integers(spare + 1))
+            levels = self.latents.read_levels(index, start, length)
+            silent = float((levels < SILENT_DBFS).mean())
+            if silent < least:
+                found, least = (index, start), silent
+            if least <= self.settings.max_silent_share:
+                break
+        return found
 
     def _read(self, rng: np.random.Generator, index: int, start: int, length: int) -> Array:
         """Return a crop, drawn or the mean, normalised or not. Shape ``channels frames``."""

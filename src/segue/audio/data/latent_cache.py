@@ -4,6 +4,7 @@ A latents folder holds::
 
     latents.<split>.f16         [frames, channels] of all recordings one after another, not normalised
     log_variances.<split>.f16   the same of the posterior's log-variance, where that was asked for
+    levels.<split>.f16          level of every frame in dB of full scale, to tell silence
     recordings.<split>.csv      name, label, offset_frames, num_frames
     latents.json                spec, labels, what was encoded with what; written last
 
@@ -25,16 +26,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from segue.audio.data.cache import Recording
+from segue.audio.data.clips import Clips
 from segue.audio.latents import LatentSpec
 from segue.core.config import StrictModel
-from segue.core.files import sha256_of, write_text
+from segue.core.files import sha256_of, write_bytes, write_text
 from segue.core.progress import Progress, silent
+from segue.core.split import SPLITS
 from segue.errors import DataError
 
 FORMAT = 1
 """Version of the files; another version is encoded anew."""
 
-SPLITS = ("train", "valid", "test")
 _INFO = "latents.json"
 _STAGE = "stage.json"
 _BYTES = 2
@@ -51,6 +54,20 @@ class Encoded(NamedTuple):
     log_variance: Array
 
 
+class Chunk(NamedTuple):
+    """Consecutive frames of a recording, as they are stored.
+
+    Attributes:
+        latents: shape ``frames channels``.
+        log_variances: shape ``frames channels``.
+        levels: loudest channel's root mean square in dB of full scale. Shape ``frames 1``.
+    """
+
+    latents: NDArray[np.float16]
+    log_variances: NDArray[np.float16]
+    levels: NDArray[np.float16]
+
+
 class Encoder(Protocol):
     """An autoencoder's first half, as the cache uses it."""
 
@@ -65,43 +82,16 @@ class Encoder(Protocol):
         ...
 
 
-class Recording(Protocol):
-    """What the cache reads of a recording of a prepared folder."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def label(self) -> str: ...
-    @property
-    def num_samples(self) -> int: ...
-    @property
-    def loudness_lufs(self) -> float: ...
-
-
-class Audio(Protocol):
-    """One split of a prepared folder; `segue.audio.data.clips.Clips` is one."""
-
-    @property
-    def rate_hz(self) -> int: ...
-    @property
-    def channels(self) -> int: ...
-    @property
-    def labels(self) -> Sequence[str]: ...
-    @property
-    def recordings(self) -> Sequence[Recording]: ...
-
-    def read(self, index: int, start_sample: int, num_samples: int) -> Array:
-        """Return ``channels samples`` of a recording."""
-        ...
-
-
 class CacheSettings(StrictModel):
     """How recordings are encoded."""
 
     target_lufs: float | None = Field(
-        default=-18.0, ge=-70, le=0, description="loudness that recordings are brought to; null: none"
+        default=-20.0,
+        ge=-70,
+        le=0,
+        description="loudness that recordings are brought to; null: none",
     )
-    most_gain_db: float = Field(default=24.0, ge=0, description="quiet recordings rise no further")
+    max_boost_db: float = Field(default=30.0, ge=0, description="quiet recordings rise no further")
     chunk_s: float = Field(default=60.0, gt=0, description="audio encoded at a time, context apart")
     whole_clips: bool = Field(
         default=False, description="no context: chunks stand alone, for a model of fixed length"
@@ -149,16 +139,21 @@ def torch_encoder(autoencoder: Any, *, device: str = "cpu") -> Encoder:
 
 
 def loudness_gain(recording: Recording, settings: CacheSettings) -> float:
-    """Return the factor that brings a recording to the target loudness; 1 where it has none."""
-    if settings.target_lufs is None or not math.isfinite(recording.loudness_lufs):
-        return 1.0
-    gain_db = min(settings.target_lufs - recording.loudness_lufs, settings.most_gain_db)
+    """Return the factor that brings a recording to the target loudness, without clipping it.
+
+    The same as `segue.audio.data.batches.ClipBatches` uses, random changes apart.
+    """
+    gain_db = 0.0
+    if settings.target_lufs is not None and math.isfinite(recording.loudness_lufs):
+        gain_db = min(settings.target_lufs - recording.loudness_lufs, settings.max_boost_db)
+    if math.isfinite(recording.peak_dbfs):
+        gain_db = min(gain_db, -recording.peak_dbfs)
     return float(10 ** (gain_db / 20))
 
 
 def encode_recording(
-    audio: Audio, index: int, encoder: Encoder, settings: CacheSettings
-) -> Iterator[Encoded]:
+    audio: Clips, index: int, encoder: Encoder, settings: CacheSettings
+) -> Iterator[Chunk]:
     """Yield the latents of a recording, chunk after chunk, each seen with its surroundings.
 
     With the encoder's own context around every chunk, the chunks are what encoding the whole
@@ -172,10 +167,22 @@ def encode_recording(
     for start in range(0, num_frames, chunk):
         end = min(start + chunk, num_frames)
         first, last = max(0, start - context), min(num_frames, end + context)
-        samples = audio.read(index, first * hop, (last - first) * hop)
-        found = encoder(np.ascontiguousarray(samples * np.float32(gain)))
+        samples = audio.read(index, first * hop, (last - first) * hop) * np.float32(gain)
+        found = encoder(samples)
         inner = slice(start - first, end - first)
-        yield Encoded(found.mean[:, inner], found.log_variance[:, inner])
+        levels = _levels(samples, hop)[inner]
+        with np.errstate(over="ignore"):
+            yield Chunk(
+                found.mean[:, inner].T.astype("<f2"),
+                found.log_variance[:, inner].T.astype("<f2"),
+                levels.astype("<f2"),
+            )
+
+
+def _levels(samples: Array, hop: int) -> Array:
+    """Return the level of every frame in dB of full scale. Shape ``frames 1``."""
+    powers = np.square(samples).reshape(samples.shape[0], -1, hop).mean(axis=2).max(axis=0)
+    return (10 * np.log10(np.maximum(powers, 1e-12)))[:, None].astype(np.float32)
 
 
 def encode_folder(
@@ -184,10 +191,9 @@ def encode_folder(
     encoder: Encoder,
     *,
     autoencoder: dict[str, Any],
-    open_split: Callable[[Path, str], Audio],
     settings: CacheSettings | None = None,
     progress: Progress = silent,
-) -> "dict[str, Any]":
+) -> dict[str, Any]:
     """Encode every split of a prepared folder.
 
     Args:
@@ -195,7 +201,6 @@ def encode_folder(
         output: the latents folder; what is there and was made of the same goes on.
         encoder: see `torch_encoder`.
         autoencoder: name and hash of the autoencoder, kept with the latents.
-        open_split: opens one split of `folder`.
         settings: see `CacheSettings`.
         progress: told of every recording.
 
@@ -203,18 +208,14 @@ def encode_folder(
         Contents of ``latents.json``.
 
     Raises:
-        DataError: the folder has no training recordings, its audio is not what the autoencoder
+        DataError: the folder is not a prepared one, its audio is not what the autoencoder
             takes, latents are not finite, or `output` holds other latents.
     """
     folder, output, settings = Path(folder), Path(output), settings or CacheSettings()
-    present = json.loads((folder / "dataset.json").read_text("utf-8"))["splits"]
+    present = Clips(folder, "train").info["splits"]
     splits = {
-        name: open_split(folder, name)
-        for name in SPLITS
-        if present.get(name, {}).get("recordings")
+        name: Clips(folder, name) for name in SPLITS if present.get(name, {}).get("recordings")
     }
-    if "train" not in splits:
-        raise DataError(f"{folder} has no training recordings. Prepare a folder of audio first.")
     key = _key(folder, splits["train"], encoder, autoencoder, settings)
     if (info := _finished(output, key)) is not None:
         return info
@@ -232,7 +233,7 @@ def encode_folder(
 
 def _key(
     folder: Path,
-    train: Audio,
+    train: Clips,
     encoder: Encoder,
     autoencoder: dict[str, Any],
     settings: CacheSettings,
@@ -276,67 +277,77 @@ def _finished(output: Path, key: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def _arrays(settings: CacheSettings) -> tuple[str, ...]:
-    return ("latents", "log_variances") if settings.log_variance else ("latents",)
+def _row_bytes(settings: CacheSettings, latent_channels: int) -> dict[str, int]:
+    """Return the arrays that are stored, and the bytes of a frame in each."""
+    rows = {"latents": latent_channels, "log_variances": latent_channels, "levels": 1}
+    if not settings.log_variance:
+        del rows["log_variances"]
+    return {name: width * _BYTES for name, width in rows.items()}
 
 
 def _encode_split(
     output: Path,
     split: str,
-    audio: Audio,
+    audio: Clips,
     encoder: Encoder,
     settings: CacheSettings,
     advance: Callable[[float], None],
 ) -> None:
     """Encode what is missing of one split, and write its list."""
-    sizes = [-(-recording.num_samples // encoder.hop_samples) for recording in audio.recordings]
-    offsets = np.cumsum([0, *sizes])
-    row = encoder.latent_channels * _BYTES
-    paths = [output / f"{name}.{split}.f16" for name in _arrays(settings)]
-    written = min(path.stat().st_size if path.exists() else 0 for path in paths) // row
+    sizes = -(-audio.lengths // encoder.hop_samples)
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    rows = _row_bytes(settings, encoder.latent_channels)
+    paths = {name: output / f"{name}.{split}.f16" for name in rows}
+    written = min(_size(paths[name]) // rows[name] for name in rows)
     done = int(np.searchsorted(offsets, written, side="right")) - 1
-    for path in paths:
+    for name, path in paths.items():
         with path.open("ab") as stream:
-            stream.truncate(int(offsets[done]) * row)
+            stream.truncate(int(offsets[done]) * rows[name])
     advance(done)
     for index in range(done, len(sizes)):
         chunks = list(encode_recording(audio, index, encoder, settings))
-        parts = [_joined(chunks, part, encoder) for part in range(len(paths))]
-        if any(len(part) != sizes[index] or not np.isfinite(part).all() for part in parts):
-            raise DataError(
-                f"The autoencoder makes no usable latents of {audio.recordings[index].name}: they "
-                "are of another length, not finite, or too large. Train it for longer."
-            )
-        for path, part in zip(paths, parts, strict=True):
+        _check(chunks, int(sizes[index]), audio.recordings[index].name)
+        for name, path in paths.items():
             with path.open("ab") as stream:
-                stream.write(part.tobytes())
+                stream.writelines(getattr(chunk, name).tobytes() for chunk in chunks)
         advance(1)
     _write_list(output / f"recordings.{split}.csv", audio, offsets)
 
 
-def _joined(chunks: Sequence[Encoded], part: int, encoder: Encoder) -> NDArray[np.float16]:
-    """Return one part of the chunks of a recording as it is stored. Shape ``frames channels``."""
-    arrays = [np.zeros((encoder.latent_channels, 0), np.float32)]
-    arrays += [chunk[part] for chunk in chunks]
-    with np.errstate(over="ignore"):
-        return np.concatenate(arrays, axis=1).T.astype("<f2")
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
-def _write_list(path: Path, audio: Audio, offsets: NDArray[np.int64]) -> None:
+def _check(chunks: Sequence[Chunk], num_frames: int, name: str) -> None:
+    """Refuse latents that nothing can be trained on.
+
+    Raises:
+        DataError: they are of another length, not finite, or too large for 16 bits.
+    """
+    finite = all(
+        np.isfinite(chunk.latents).all() and np.isfinite(chunk.log_variances).all()
+        for chunk in chunks
+    )
+    if not finite or sum(len(chunk.latents) for chunk in chunks) != num_frames:
+        raise DataError(
+            f"The autoencoder makes no usable latents of {name}: they are of another length, not "
+            "finite, or too large. Train it for longer."
+        )
+
+
+def _write_list(path: Path, audio: Clips, offsets: NDArray[np.int64]) -> None:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CachedRecording._fields)
     for recording, start, end in zip(audio.recordings, offsets[:-1], offsets[1:], strict=True):
         writer.writerow([recording.name, recording.label, int(start), int(end - start)])
-    write_text(path, stream.getvalue())
+    write_bytes(path, stream.getvalue().encode("utf-8", "surrogateescape"))
 
 
-def _measure(output: Path, splits: dict[str, Audio], encoder: Encoder) -> dict[str, Any]:
+def _measure(output: Path, splits: dict[str, Clips], encoder: Encoder) -> dict[str, Any]:
     """Return sizes of the splits, and mean and deviation of every channel over the training one."""
     row = encoder.latent_channels * _BYTES
-    frames = {
-        name: (output / f"latents.{name}.f16").stat().st_size // row for name in splits
-    }
+    frames = {name: (output / f"latents.{name}.f16").stat().st_size // row for name in splits}
     latents = np.memmap(
         output / "latents.train.f16", "<f2", "r", shape=(frames["train"], encoder.latent_channels)
     )
@@ -377,6 +388,10 @@ class Latents:
     split: str
     in_memory: bool = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what was read behind, large arrays first of all: another process opens it itself."""
+        return {"folder": self.folder, "split": self.split, "in_memory": self.in_memory}
+
     @cached_property
     def info(self) -> dict[str, Any]:
         """Contents of ``latents.json``.
@@ -392,7 +407,9 @@ class Latents:
                 "prepared folder with a trained autoencoder first."
             ) from error
         if info.get("format") != FORMAT:
-            raise DataError(f"{self.folder} was written by another version. Encode the audio again.")
+            raise DataError(
+                f"{self.folder} was written by another version. Encode the audio again."
+            )
         if not info["splits"].get(self.split, {}).get("frames"):
             raise DataError(f"{self.folder} has no recordings in the split {self.split!r}.")
         return info
@@ -411,9 +428,11 @@ class Latents:
     def recordings(self) -> list[CachedRecording]:
         """What the split holds, in its order."""
         path = self.folder / f"recordings.{self.split}.csv"
-        with path.open(encoding="utf-8", newline="") as stream:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
             return [
-                CachedRecording(row["name"], row["label"], int(row["offset_frames"]), int(row["num_frames"]))
+                CachedRecording(
+                    row["name"], row["label"], int(row["offset_frames"]), int(row["num_frames"])
+                )
                 for row in csv.DictReader(stream)
             ]
 
@@ -428,6 +447,10 @@ class Latents:
             DataError: the folder was encoded without.
         """
         return self._read(self._log_variance, index, start_frame, num_frames)
+
+    def read_levels(self, index: int, start_frame: int, num_frames: int) -> Array:
+        """Return the level of frames in dB of full scale. Shape ``frames``."""
+        return self._read(self._levels, index, start_frame, num_frames)[0]
 
     def _read(
         self, array: NDArray[np.float16], index: int, start_frame: int, num_frames: int
@@ -450,8 +473,13 @@ class Latents:
             )
         return self._open("log_variances")
 
-    def _open(self, name: str) -> NDArray[np.float16]:
-        shape = (self.info["splits"][self.split]["frames"], self.info["latent_channels"])
+    @cached_property
+    def _levels(self) -> NDArray[np.float16]:
+        return self._open("levels", 1)
+
+    def _open(self, name: str, width: int | None = None) -> NDArray[np.float16]:
+        width = self.info["latent_channels"] if width is None else width
+        shape = (self.info["splits"][self.split]["frames"], width)
         path = self.folder / f"{name}.{self.split}.f16"
         expected = shape[0] * shape[1] * _BYTES
         if not path.exists() or path.stat().st_size != expected:

@@ -45,11 +45,8 @@ class Conditioning(nn.Module):
         super().__init__()
         self.features = features
         self.time = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width))
-        self.step = nn.Sequential(
-            nn.Linear(features, width, bias=False),
-            nn.SiLU(),
-            nn.Linear(width, width, bias=False),
-        )
+        self.step = nn.Linear(features, width, bias=False)
+        self.step_out = nn.Linear(width, width, bias=False)
         self.label = nn.Embedding(num_labels + 1, width)
 
     def initialise(self) -> None:
@@ -59,7 +56,7 @@ class Conditioning(nn.Module):
                 nn.init.normal_(parameter, std=0.02)
             else:
                 nn.init.zeros_(parameter)
-        nn.init.zeros_(self.step[2].weight)
+        nn.init.zeros_(self.step_out.weight)
 
     def forward(
         self,
@@ -75,7 +72,7 @@ class Conditioning(nn.Module):
             label: 0 for none, otherwise the index of a label + 1.
         """
         at_zero = sinusoids(torch.zeros_like(step), self.features)
-        steps = self.step(sinusoids(step, self.features) - at_zero)
+        steps = self.step_out(functional.silu(self.step(sinusoids(step, self.features) - at_zero)))
         times = self.time(sinusoids(time, self.features))
         vector: Tensor = functional.silu(times + steps + self.label(label))
         return vector

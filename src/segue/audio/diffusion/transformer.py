@@ -15,7 +15,7 @@ Shapes: ``batch``, ``channels`` (of the latents), ``frames``, ``tokens`` (frames
 """
 
 import math
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -33,11 +33,10 @@ _INNER_MULTIPLE = 32
 Rotation = tuple[Float[Tensor, "tokens pairs"], Float[Tensor, "tokens pairs"]]
 
 
-class TransformerConfig(StrictModel):
-    """Everything that fixes the architecture and the shapes of its weights."""
+class TransformerSettings(StrictModel):
+    """The architecture, what the latents fix apart."""
 
-    latent_channels: int = Field(gt=0)
-    num_labels: int = Field(default=0, ge=0, description="labels, 0 (none) not counted")
+    kind: Literal["transformer"] = "transformer"
     width: int = Field(default=320, gt=0, description="channels of the residual stream")
     depth: int = Field(default=8, gt=0, description="blocks")
     heads: int = Field(default=5, gt=0)
@@ -62,6 +61,13 @@ class TransformerConfig(StrictModel):
     def inner(self) -> int:
         """Inner width of the feed-forward layers, a multiple of 32."""
         return max(1, round(self.mlp_ratio * self.width / _INNER_MULTIPLE)) * _INNER_MULTIPLE
+
+
+class TransformerConfig(TransformerSettings):
+    """Everything that fixes the architecture and the shapes of its weights."""
+
+    latent_channels: int = Field(gt=0)
+    num_labels: int = Field(default=0, ge=0, description="labels, 0 (none) not counted")
 
 
 def rotation(tokens: int, dim: int, device: torch.device) -> Rotation:

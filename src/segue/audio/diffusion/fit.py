@@ -1,0 +1,112 @@
+"""Train a diffusion model: from a recipe and a folder of latents to a run folder."""
+
+from pathlib import Path
+
+import torch
+
+from segue.audio.data.latent_batches import LatentBatches
+from segue.audio.data.latent_cache import Latents
+from segue.audio.diffusion.recipe import DiffusionRecipe, make_model
+from segue.audio.diffusion.task import DiffusionTask
+from segue.audio.diffusion.weights import LATENTS_FILE, load_into
+from segue.core.files import sha256_of
+from segue.core.progress import Progress, silent
+from segue.training.callbacks import Report
+from segue.training.data import BatchSource, StepData
+from segue.training.result import FitResult
+from segue.training.run import RunFolder, run_training
+
+_VALIDATION_SEED = 4_711
+"""Draws the validation batches, the same ones in every run."""
+
+
+def fit(
+    recipe: DiffusionRecipe,
+    data: Path | str,
+    run_folder: Path | str,
+    *,
+    resume: bool = True,
+    init_from: Path | str | None = None,
+    report: Report | None = None,
+    progress: Progress = silent,
+) -> FitResult:
+    """Train, or go on with a run that was interrupted.
+
+    Args:
+        recipe: every setting.
+        data: a folder of latents, see `segue.audio.data.latent_cache.encode_folder`.
+        run_folder: where checkpoints, metrics and pictures go. If it holds a run of the same
+            settings, that run goes on and its loss trace is the one it would have had.
+        resume: False refuses to go on with a run.
+        init_from: run folder or checkpoint to take the first weights from, for fine-tuning and for
+            long steps (``task.shortcut``); the averaged weights where that run kept an average.
+            Read at the first start only.
+        report: called with (step, steps in all, row) for every row of ``metrics.csv``.
+        progress: told after every step.
+
+    Raises:
+        SettingError: the run folder holds another run, or the weights do not fit the recipe.
+        DataError: the folder of latents is none.
+    """
+    data, folder = Path(data), RunFolder(Path(run_folder))
+    train = make_batches(recipe, data)
+    task = _make_task(recipe, train.latents)
+    if init_from is not None and not folder.last.exists():
+        load_into(task.model, init_from)
+    folder.begin(recipe, resume=resume, inputs={LATENTS_FILE: sha256_of(data / LATENTS_FILE)})
+    folder.keep(data / LATENTS_FILE)
+    batches = StepData(
+        train,
+        _validation(recipe, data),
+        validation_batches=recipe.trainer.validation_batches,
+        workers=recipe.trainer.workers,
+    )
+    trainer = run_training(
+        task,
+        batches,
+        recipe.trainer,
+        folder,
+        seed=recipe.seed,
+        monitor=task.monitor,
+        title=recipe.name,
+        report=report,
+        progress=progress,
+    )
+    finished = trainer.global_step >= recipe.trainer.max_steps
+    return FitResult(folder, trainer.global_step, finished, folder.last_validation())
+
+
+def make_batches(
+    recipe: DiffusionRecipe, data: Path | str, *, validation: bool = False
+) -> LatentBatches:
+    """Return the batches of a recipe.
+
+    Args:
+        recipe: gives the settings and the seed.
+        data: a folder of latents.
+        validation: the same batches in every run, from the split ``valid``.
+
+    Raises:
+        DataError: the folder is none of latents, or lacks the split.
+    """
+    split = "valid" if validation else "train"
+    latents = Latents(Path(data), split, in_memory=recipe.batches.in_memory)
+    seed = _VALIDATION_SEED if validation else recipe.seed
+    return LatentBatches(latents, recipe.batches, seed=seed)
+
+
+def _validation(recipe: DiffusionRecipe, data: Path) -> BatchSource | None:
+    if not recipe.trainer.validation_batches:
+        return None
+    return make_batches(recipe, data, validation=True)
+
+
+def _make_task(recipe: DiffusionRecipe, latents: Latents) -> DiffusionTask:
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        model = make_model(
+            recipe.model,
+            latent_channels=latents.spec.channels,
+            num_labels=len(latents.labels),
+        )
+    return DiffusionTask(model, recipe.task, recipe.optim, max_steps=recipe.trainer.max_steps)
