@@ -186,16 +186,15 @@ def _persist(transfer: _Transfer, *, retries: int, pause_s: float) -> None:
             return
         except (OSError, http.client.HTTPException) as error:
             reason = _reason(error, transfer.url)
-        if transfer.received > most:
-            failures, most = 0, transfer.received
-        failures += 1
+        failures = 0 if transfer.received > most else failures + 1
+        most = max(most, transfer.received)
         if failures > retries:
             raise DataError(
                 f"{transfer.url} could not be downloaded: {reason}. "
                 f"{transfer.received / 1e6:.1f} of {transfer.num_bytes / 1e6:.1f} MB are in "
                 f"{transfer.part}; run the same command again to go on from there."
             )
-        time.sleep(min(pause_s * 2 ** (failures - 1), LONGEST_PAUSE_S))
+        time.sleep(min(pause_s * 2 ** max(failures - 1, 0), LONGEST_PAUSE_S))
 
 
 def _reason(error: Exception, url: str) -> str:

@@ -1,0 +1,96 @@
+"""`segue data`: list and download."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from tests.loopback import Loopback, digest, serve, zip_of
+from typer.testing import CliRunner
+
+from segue.audio.data.corpora import registry
+from segue.cli.main import app
+from segue.core.corpus import Archive, Corpus
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+CONTENT = zip_of({"toy/a.mp3": b"a"})
+
+
+@pytest.fixture
+def loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
+    """A server with one corpus, which is the only one that the command knows."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serve() as server:
+        server.files["/toy.zip"] = CONTENT
+        archive = Archive(f"{server.url}/toy.zip", len(CONTENT), digest(CONTENT))
+        toy = Corpus(
+            "toy", "one file", (archive,), "CC0", "A: B. 2026", "https://example.org", 1, 2.0
+        )
+        monkeypatch.setattr(registry, "audio_corpora", lambda: (toy,))
+        yield server
+
+
+def test_list_names_sizes_licences_and_citations(run_segue: Run) -> None:
+    result = run_segue("data", "list")
+    assert (result.returncode, result.stderr) == (0, "")
+    for fact in ("fma-medium", "24.2 GB", "25,000", "208", "CC BY 4.0", "arXiv:1612.01840"):
+        assert fact in result.stdout
+    assert "about 944.2 GB" in result.stdout
+
+
+def test_list_for_machines(run_segue: Run) -> None:
+    corpora = {c["name"]: c for c in json.loads(run_segue("data", "list", "--json").stdout)}
+    small = corpora["fma-small"]
+    assert small["archives"][1]["digest"] == "sha1:ade154f733639d52e35e32f5593efe5be76c6d70"
+    assert small["bytes"] == 7_679_594_875 + 358_412_441
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_fetched(run_segue: Run) -> None:
+    result = run_segue("data", "download", "fma-small", "-o", "here", stdin="y\n")
+    assert result.returncode == 2
+    assert "Add --yes" in result.stderr
+    for fact in ("8.0 GB", "sha1:ade154f", "NonCommercial", "Defferrard"):
+        assert fact in result.stderr.partition("Add --yes")[0]
+
+
+def test_an_unknown_name_is_a_users_mistake(run_segue: Run) -> None:
+    result = run_segue("data", "download", "fma-tiny", "-o", "here", "--yes")
+    assert result.returncode == 2
+    assert "There is no corpus 'fma-tiny'" in result.stderr
+
+
+def test_download_unpacks_and_says_what_it_did(loopback: Loopback, tmp_path: Path) -> None:
+    words = ["data", "download", "toy", "-o", str(tmp_path / "data"), "--yes"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "data" / "toy" / "a.mp3").read_bytes() == b"a"
+    assert "unpacked files  1" in result.stdout
+    result = CliRunner().invoke(app, [*words, "--json"])
+    assert json.loads(result.stdout)["counts"] == {"unpacked files": 0}
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("n\n", 1), ("\n", 1)])
+def test_a_person_is_asked_after_the_facts(
+    loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, status: int
+) -> None:
+    from segue.cli import data
+
+    monkeypatch.setattr(data, "sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+    result = CliRunner().invoke(
+        app, ["data", "download", "toy", "-o", str(tmp_path / "data")], input=answer
+    )
+    assert result.exit_code == status
+    assert result.stderr.index("A: B. 2026") < result.stderr.index("Download it?")
+    assert (tmp_path / "data").exists() == (status == 0)
+    assert len(loopback.asked) == (1 if status == 0 else 0)
+
+
+def test_listing_needs_no_training_framework(run_segue: Run) -> None:
+    code = (
+        "import sys\nfrom segue.audio.data.corpora.registry import audio_corpora\naudio_corpora()\n"
+        "assert not {'torch', 'lightning', 'matplotlib', 'numpy'} & set(sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
