@@ -6,6 +6,8 @@ installed, and the Python package ``av`` where that is. `segue.audio.signal` is 
 """
 
 import contextlib
+import importlib
+import os
 import shutil
 import struct
 import subprocess
@@ -110,8 +112,10 @@ def _check_header(path: Path, decoder: Decoder) -> None:
 
 def _open_soundfile(path: Path) -> Decoder:
     """Open with libsndfile."""
+    # soundfile cannot encode names that are not Unicode; as bytes they pass.
+    name = os.fsencode(path) if os.name == "posix" else str(path)
     try:
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(name)
     except (soundfile.SoundFileError, TypeError, OSError) as error:
         reason = str(error).partition(": ")[2] or str(error)
         raise _NotForMeError(f"libsndfile: {reason.rstrip('.')}") from error
@@ -220,7 +224,7 @@ def _read_frames(pipe: IO[bytes], channels: int) -> Iterator[Frames]:
 def _open_av(path: Path) -> Decoder:
     """Open with the package av (the libraries of ffmpeg), where it is installed."""
     try:
-        import av
+        av: Any = importlib.import_module("av")
     except ImportError as error:
         raise _NotForMeError("av: not installed") from error
     stack = contextlib.ExitStack()

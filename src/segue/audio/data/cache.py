@@ -18,7 +18,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Self
+from typing import IO, Any, NamedTuple, Protocol, Self
 
 from segue.core.files import atomic_path, write_text
 from segue.core.split import SPLITS
@@ -27,6 +27,8 @@ from segue.errors import DataError
 FORMAT = 1
 BYTES_PER_SAMPLE = 2
 DATASET, JOURNAL, LEFT_OUT = "dataset.json", "journal.jsonl", "left_out.csv"
+SAME_AUDIO = "same audio as another file"
+"""Reason given to a file that sounds, to the bit, like one that came before it."""
 _PARTS = "parts"
 _COPY_BYTES = 1 << 20
 
@@ -59,6 +61,22 @@ class Recording(NamedTuple):
     clipped_share: float
 
 
+class Names(Protocol):
+    """What a file is called, which may change without its samples changing."""
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+
+    @property
+    def label(self) -> str:
+        """Its label."""
+
+    @property
+    def group(self) -> str:
+        """What must not be split."""
+
+
 class Entry(NamedTuple):
     """A file that was dealt with.
 
@@ -88,6 +106,11 @@ def recordings_path(folder: Path, split: str) -> Path:
     return folder / f"recordings.{split}.csv"
 
 
+def parts_path(folder: Path) -> Path:
+    """Return the folder for what workers write."""
+    return folder / _PARTS
+
+
 def key_of(*content: Any) -> str:
     """Return a hash of plain data."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -100,30 +123,36 @@ class CacheWriter:
         folder: new, empty, or one that was begun or finished with the same `key`.
         key: hash of the settings that decide what samples look like.
         channels: channels of the samples.
-        wanted: of every file, the hash of its source and its split; what an earlier run has of other
-            files is taken out.
+        wanted: where files belong that are to be in it, by the hash of the source and the split; what
+            an earlier run has of other files is taken out.
+        retried: reasons that a new run does not take for final.
 
     Attributes:
         entries: files dealt with so far, in the order of the samples.
-        parts: folder for what workers write; empty at the beginning.
 
     Raises:
         DataError: the folder holds other things, was made with other settings, or cannot be written.
     """
 
     def __init__(
-        self, folder: Path, key: str, *, channels: int, wanted: Collection[tuple[str, str]]
+        self,
+        folder: Path,
+        key: str,
+        *,
+        channels: int,
+        wanted: Mapping[tuple[str, str], Names],
+        retried: Collection[str] = (),
     ) -> None:
         self._folder = folder
         self._header = {"format": FORMAT, "key": key}
         self._frame_bytes = BYTES_PER_SAMPLE * channels
-        self.parts = folder / _PARTS
+        self._hashes: set[str] = set()
         self.entries: list[Entry] = []
         self._journal: IO[str] | None = None
         try:
-            self._open(wanted)
+            self._open(wanted, retried)
         except OSError as error:
-            raise self._cannot_write(error) from error
+            raise self.cannot_write(error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -131,32 +160,34 @@ class CacheWriter:
     def __exit__(self, *_: object) -> None:
         if self._journal is not None:
             self._journal.close()
-        shutil.rmtree(self.parts, ignore_errors=True)
+        shutil.rmtree(parts_path(self._folder), ignore_errors=True)
 
-    def _open(self, wanted: Collection[tuple[str, str]]) -> None:
+    def _open(self, wanted: Mapping[tuple[str, str], Names], retried: Collection[str]) -> None:
         """Make the folder or take up what is in it."""
         journal = self._folder / JOURNAL
         if self._folder.is_dir() and any(self._folder.iterdir()) and not journal.is_file():
             raise DataError(
                 f"{self._folder} is not empty and was not prepared by Segue. Name a new folder."
             )
-        shutil.rmtree(self.parts, ignore_errors=True)
-        self.parts.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(parts_path(self._folder), ignore_errors=True)
+        parts_path(self._folder).mkdir(parents=True, exist_ok=True)
         before = list(self._read_journal(journal)) if journal.is_file() else []
-        kept = [entry for entry in before if (entry.source, entry.split) in wanted]
+        kept = [
+            _renamed(entry, wanted[entry.source, entry.split])
+            for entry in before
+            if (entry.source, entry.split) in wanted and entry.reason not in retried
+        ]
         if len(kept) < len(before):
-            self._take_out(journal, before, kept)
+            kept = self._take_out(journal, before, kept)
         self.entries = kept
+        self._hashes = {entry.recording.sha256 for entry in kept if entry.recording}
         for split in SPLITS:
             path, size = audio_path(self._folder, split), self._bytes_of(split)
             with path.open("ab") as stream:
                 if stream.tell() < size:
                     raise DataError(f"{path} is shorter than its journal says. Name a new folder.")
                 stream.truncate(size)
-        if not before:
-            write_text(journal, json.dumps(self._header) + "\n")
-        elif len(kept) == len(before):
-            self._write_journal(journal)  # a line that was cut off is dropped
+        self._write_journal(journal)  # a line that was cut off is dropped
         self._journal = journal.open("a", encoding="utf-8")
 
     def _read_journal(self, path: Path) -> Iterator[Entry]:
@@ -180,16 +211,21 @@ class CacheWriter:
             stream.write(json.dumps(self._header) + "\n")
             stream.writelines(_line(entry) for entry in self.entries)
 
-    def _take_out(self, journal: Path, before: Sequence[Entry], kept: Sequence[Entry]) -> None:
-        """Take recordings out of the files of samples; a run killed here begins anew."""
+    def _take_out(self, journal: Path, before: Sequence[Entry], kept: list[Entry]) -> list[Entry]:
+        """Take recordings out of the files of samples; a run killed here begins anew.
+
+        Returns:
+            What is kept; files that sounded like another are tried again where one is gone.
+        """
         (self._folder / DATASET).unlink(missing_ok=True)
-        journal.unlink()
         staying = {(entry.source, entry.split) for entry in kept}
-        for split in SPLITS:
+        going = {e.split for e in before if e.recording and (e.source, e.split) not in staying}
+        if not going:
+            return kept
+        write_text(journal, json.dumps(self._header) + "\n")
+        for split in going:
             path = audio_path(self._folder, split)
             entries = [entry for entry in before if entry.split == split and entry.recording]
-            if not path.is_file() or all((e.source, e.split) in staying for e in entries):
-                continue
             with (
                 atomic_path(path) as temporary,
                 path.open("rb") as old,
@@ -203,8 +239,7 @@ class CacheWriter:
                         _copy(old, new, size)
                     else:
                         old.seek(size, os.SEEK_CUR)
-        self.entries = list(kept)
-        self._write_journal(journal)
+        return [entry for entry in kept if entry.reason != SAME_AUDIO]
 
     def _bytes_of(self, split: str) -> int:
         """Return how large the file of samples of a split must be."""
@@ -214,37 +249,40 @@ class CacheWriter:
             if entry.split == split and entry.recording
         )
 
-    def add(self, entry: Entry, part: Path | None) -> None:
+    def add(self, entry: Entry, part: Path) -> None:
         """Add what became of a file.
 
         Args:
             entry: what became of it.
-            part: a file with its samples, which is removed; None where it is left out.
+            part: a file with its samples, which is removed; what sounds like a recording that came
+                before it is left out.
 
         Raises:
             DataError: the disk is full, or cannot be written for another reason.
         """
         assert self._journal is not None
         try:
-            if not self.entries or self.entries[-1].split != entry.split:
-                (self._folder / DATASET).unlink(missing_ok=True)
-            if part is not None:
+            (self._folder / DATASET).unlink(missing_ok=True)
+            if entry.recording is not None and entry.recording.sha256 in self._hashes:
+                entry = entry._replace(reason=SAME_AUDIO, recording=None)
+            if entry.recording is not None:
+                self._hashes.add(entry.recording.sha256)
                 with audio_path(self._folder, entry.split).open("ab") as target:
                     with part.open("rb") as source:
                         shutil.copyfileobj(source, target, _COPY_BYTES)
                     target.flush()
                     os.fsync(target.fileno())
-                part.unlink()
+            part.unlink(missing_ok=True)
             self._journal.write(_line(entry))
             self._journal.flush()
             os.fsync(self._journal.fileno())
         except OSError as error:
-            raise self._cannot_write(error) from error
+            raise self.cannot_write(error) from error
         self.entries.append(entry)
 
     def write_left_out(self) -> None:
-        """Write the list of files that are left out."""
-        rows = [(e.name, e.reason, e.detail) for e in self.entries if e.recording is None]
+        """Write the list of files that are left out, sorted by path."""
+        rows = sorted((e.name, e.reason, e.detail) for e in self.entries if e.recording is None)
         _write_rows(self._folder / LEFT_OUT, ("path", "reason", "detail"), rows)
 
     def finish(self, dataset: Mapping[str, Any]) -> None:
@@ -257,7 +295,7 @@ class CacheWriter:
         for split in SPLITS:
             _write_rows(recordings_path(self._folder, split), Recording._fields, self.rows(split))
         content = {"format": FORMAT, **dataset}
-        write_text(self._folder / DATASET, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        write_text(self._folder / DATASET, json.dumps(content, indent=1) + "\n")
 
     def rows(self, split: str) -> list[Recording]:
         """Return the recordings of a split, each with its offset."""
@@ -268,11 +306,20 @@ class CacheWriter:
                 offset += entry.recording.num_samples
         return rows
 
-    def _cannot_write(self, error: OSError) -> DataError:
+    def cannot_write(self, error: OSError) -> DataError:
+        """Return the error to raise where the folder cannot be written."""
         return DataError(
             f"Cannot write {self._folder}: {error.strerror or error}. What is finished is kept: "
             "run the same command again."
         )
+
+
+def _renamed(entry: Entry, names: Names) -> Entry:
+    """Return an entry with the names of the present run."""
+    recording = entry.recording and entry.recording._replace(
+        name=names.name, label=names.label, group=names.group
+    )
+    return entry._replace(name=names.name, recording=recording)
 
 
 def _line(entry: Entry) -> str:

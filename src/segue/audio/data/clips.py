@@ -121,7 +121,7 @@ class Clips:
 def _read_info(folder: Path) -> dict[str, Any]:
     """Read ``dataset.json``."""
     try:
-        info: dict[str, Any] = json.loads((folder / DATASET).read_text("utf-8"))
+        info: Any = json.loads((folder / DATASET).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(
             f"{folder} is not a prepared folder, or not finished ({error}). Make one with "
@@ -131,12 +131,13 @@ def _read_info(folder: Path) -> dict[str, Any]:
         raise DataError(
             f"{folder} was not prepared by `segue audio prepare` of this version. Prepare it anew."
         )
-    return info
+    found: dict[str, Any] = info
+    return found
 
 
 def _read_recordings(path: Path) -> list[Recording]:
     """Read the list of recordings of a split."""
-    kinds = Recording.__annotations__
+    kinds: dict[str, type] = Recording.__annotations__
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
             return [

@@ -16,9 +16,17 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from segue.audio.data.cache import BYTES_PER_SAMPLE, CacheWriter, Entry, Recording, key_of
+from segue.audio.data.cache import (
+    BYTES_PER_SAMPLE,
+    CacheWriter,
+    Entry,
+    Recording,
+    key_of,
+    parts_path,
+)
 from segue.audio.data.scan import (
     SOUND_FILES,
+    Header,
     Material,
     Opener,
     Source,
@@ -36,7 +44,7 @@ from segue.units import samples_to_seconds
 
 CANNOT_READ, DAMAGED, CRASHED = "cannot be read", "damaged", "takes the decoder down"
 NO_SOUND, TOO_SHORT, TOO_SILENT = "no sound", "too short", "too silent"
-SAME_AUDIO, LISTED = "same audio as another file", "left out by splits.csv"
+NOT_LISTED = "not in splits.csv"
 BROKEN = (CANNOT_READ, DAMAGED, CRASHED, NO_SOUND)
 """Reasons that count as failures."""
 
@@ -88,6 +96,15 @@ class _Decoded:
     sha256: str = ""
 
 
+@dataclass(frozen=True)
+class _File:
+    """A file of the corpus: what decides its samples, where they belong, how they are made."""
+
+    key: str
+    place: Place
+    job: _Job
+
+
 def prepare(
     folders: Sequence[Path | str],
     output: Path | str,
@@ -127,29 +144,14 @@ def prepare(
     roots += [(Path(folder), number) for number, (folder, _) in enumerate(others, start=1)]
     sources = find_files(roots, materials, limit=settings.limit)
     headers = read_headers(sources, materials, workers=workers, progress=progress)
-    places = place_files(
-        sources,
-        headers,
-        settings.split,
-        group_by=settings.group_by,
-        min_seconds=settings.min_seconds,
-        seed=settings.seed,
-    )
-    keys = [_source_key(source, materials) for source in sources]
-    wanted = {(key, place.split) for key, place in zip(keys, places, strict=True)}
-    content = settings.model_dump(
-        mode="json", include={"rate_hz", "channels", "min_seconds", "max_silent_share"}
-    )
-    with CacheWriter(
-        Path(output), key_of(content), channels=settings.channels, wanted=wanted
-    ) as cache:
-        jobs = [
-            _Job(materials[source.material].open, source.file, cache.parts / f"{at}.i16", settings)
-            for at, source in enumerate(sources)
-        ]
-        _decode_all(cache, jobs, places, keys, workers=workers, progress=progress)
+    files = _plan(sources, materials, headers, Path(output), settings)
+    with _open_cache(files, Path(output), settings) as cache:
+        try:
+            _decode_all(cache, files, settings, workers=workers, progress=progress)
+        except OSError as error:  # of a worker; what is wrong with a source is no error
+            raise cache.cannot_write(error) from error
         cache.write_left_out()
-        _check(cache, settings, Path(output))
+        _check(cache, settings, Path(output), num_files=len(files))
         dataset = _describe(cache, settings)
         cache.finish(dataset)
     return dataset
@@ -160,54 +162,76 @@ def _num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _source_key(source: Source, materials: Sequence[Material]) -> str:
-    """Return a hash of everything that decides what becomes of a file."""
-    name = materials[source.material].name
-    return key_of(name, os.fsencode(source.file).hex(), source.size, source.modified_ns)
+def _plan(
+    sources: Sequence[Source],
+    materials: Sequence[Material],
+    headers: Sequence[Header],
+    output: Path,
+    settings: PrepareSettings,
+) -> list[_File]:
+    """Decide where every file goes."""
+    places = place_files(
+        sources,
+        headers,
+        settings.split,
+        group_by=settings.group_by,
+        min_seconds=settings.min_seconds,
+        seed=settings.seed,
+    )
+    files = []
+    for number, (source, place) in enumerate(zip(sources, places, strict=True)):
+        material = materials[source.material]
+        identity = os.fsencode(source.file).hex(), source.size, source.modified_ns
+        part = parts_path(output) / f"{number}.i16"
+        job = _Job(material.open, source.file, part, settings)
+        files.append(_File(key_of(material.name, *identity), place, job))
+    return files
+
+
+def _open_cache(files: Sequence[_File], output: Path, settings: PrepareSettings) -> CacheWriter:
+    """Begin the folder, or take up what an earlier run left."""
+    shaping = settings.model_dump(
+        mode="json", include={"rate_hz", "channels", "min_seconds", "max_silent_share"}
+    )
+    return CacheWriter(
+        output,
+        key_of(shaping),
+        channels=settings.channels,
+        wanted={(file.key, file.place.split): file.place for file in files},
+        retried=(CANNOT_READ, CRASHED),
+    )
 
 
 def _decode_all(
     cache: CacheWriter,
-    jobs: Sequence[_Job],
-    places: Sequence[Place],
-    keys: Sequence[str],
+    files: Sequence[_File],
+    settings: PrepareSettings,
     *,
     workers: int,
     progress: Progress,
 ) -> None:
-    """Decode the files that the cache does not have yet."""
+    """Decode the files that the cache does not have yet; stop where too many are broken."""
     done = {(entry.source, entry.split) for entry in cache.entries}
-    seen = {entry.recording.sha256 for entry in cache.entries if entry.recording}
-    todo = [
-        (job, place, key)
-        for job, place, key in zip(jobs, places, keys, strict=True)
-        if (key, place.split) not in done
-    ]
-    wanted = [job for job, place, _ in todo if place.split != LEFT_OUT_SPLIT]
-    decoded = run_jobs(_decode, wanted, workers=workers, on_crash=_crashed)
-    with progress("decoding", total=len(jobs)) as advance:
-        advance(len(jobs) - len(todo))
-        for job, place, key in todo:
-            if place.split == LEFT_OUT_SPLIT:
-                cache.add(Entry(key, place.split, place.name, LISTED, "", None), None)
-            else:
-                _add(cache, place, key, job.part, next(decoded), seen)
+    todo = [file for file in files if (file.key, file.place.split) not in done]
+    jobs = [file.job for file in todo if file.place.split != LEFT_OUT_SPLIT]
+    decoded = run_jobs(_decode, jobs, workers=workers, on_crash=_crashed)
+    broken = sum(entry.reason in BROKEN for entry in cache.entries)
+    with progress("decoding", total=len(files)) as advance:
+        advance(len(files) - len(todo))
+        for file in todo:
+            listed = file.place.split != LEFT_OUT_SPLIT
+            result = next(decoded) if listed else _Decoded(NOT_LISTED)
+            cache.add(_entry(file, result), file.job.part)
             advance()
+            broken += result.reason in BROKEN
+            if broken > settings.max_left_out_share * len(files):
+                return
 
 
-def _add(
-    cache: CacheWriter, place: Place, key: str, part: Path, result: _Decoded, seen: set[str]
-) -> None:
-    """Add what became of a file to the cache."""
-    if not result.reason and result.sha256 in seen:
-        result = _Decoded(SAME_AUDIO)
-    measures = result.measures
-    if result.reason or measures is None:
-        part.unlink(missing_ok=True)
-        cache.add(Entry(key, place.split, place.name, result.reason, result.detail, None), None)
-        return
-    seen.add(result.sha256)
-    recording = Recording(
+def _entry(file: _File, result: _Decoded) -> Entry:
+    """Return what the cache keeps of a file."""
+    place, measures = file.place, result.measures
+    recording = measures and Recording(
         name=place.name,
         label=place.label,
         group=place.group,
@@ -219,7 +243,7 @@ def _add(
         sha256=result.sha256,
         clipped_share=round(measures.clipped_share, 7),
     )
-    cache.add(Entry(key, place.split, place.name, "", "", recording), part)
+    return Entry(file.key, place.split, place.name, result.reason, result.detail, recording)
 
 
 # In a worker ------------------------------------------------------------------------------------
@@ -303,16 +327,16 @@ def _to_int16(floats: Path, target: Path, gain: float) -> str:
 # The result -------------------------------------------------------------------------------------
 
 
-def _check(cache: CacheWriter, settings: PrepareSettings, output: Path) -> None:
+def _check(cache: CacheWriter, settings: PrepareSettings, output: Path, *, num_files: int) -> None:
     """Stop where too many files are broken, or nothing is left to learn from."""
     reasons = Counter(entry.reason for entry in cache.entries if entry.reason)
     broken = sum(reasons[reason] for reason in BROKEN)
     most = settings.max_left_out_share
     common = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(4))
-    if broken > most * len(cache.entries):
+    if broken > most * num_files:
         raise DataError(
             f"{broken} of {len(cache.entries)} files are broken ({common}), more than the allowed "
-            f"share of {most:g}. Look at {output / 'left_out.csv'}; if all is as it should be, raise "
+            f"share of {most:g} of {num_files}. Look at {output / 'left_out.csv'}; if all is as it should be, raise "
             "max_left_out_share and run the same command again."
         )
     if not cache.rows("train"):

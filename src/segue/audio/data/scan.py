@@ -1,5 +1,6 @@
 """Find the files of some folders that become recordings, and what their headers say of them."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -71,14 +72,21 @@ def open_sound(path: Path, rate_hz: int, channels: int) -> AudioReader:
 def read_sound_header(path: Path) -> Header:
     """Return what the header of a sound file says; of one that cannot be read, its size alone."""
     seconds, artist = None, ""
+    # Where it fails, decoding will fail too, and say why.
+    with (
+        contextlib.suppress(DataError),
+        AudioReader(path, rate_hz=None, channels=None) as reader,
+    ):
+        seconds, artist = reader.stated_s, reader.artist
+    return Header(artist, _guess_seconds(path) if seconds is None else seconds)
+
+
+def _guess_seconds(path: Path) -> float:
+    """Guess a length from the size of a file; 0 where it has gone."""
     try:
-        with AudioReader(path, rate_hz=None, channels=None) as reader:
-            seconds, artist = reader.stated_s, reader.artist
-    except DataError:
-        pass  # decoding it will fail too, and say why
-    if seconds is None:
-        seconds = path.stat().st_size / _BYTES_PER_SECOND
-    return Header(artist, seconds)
+        return path.stat().st_size / _BYTES_PER_SECOND
+    except OSError:
+        return 0.0
 
 
 SOUND_FILES = Material("sound files", SUFFIXES, open_sound, read_sound_header)
@@ -197,4 +205,4 @@ def _read_some(job: HeaderJob) -> list[Header]:
 
 def _guess_some(job: HeaderJob) -> list[Header]:
     """Stand in for headers of which one takes the process down."""
-    return [Header("", path.stat().st_size / _BYTES_PER_SECOND) for _, path in job]
+    return [Header("", _guess_seconds(path)) for _, path in job]

@@ -1,8 +1,8 @@
 """Label, group and split of every file, before anything is decoded.
 
-A file ``splits.csv`` in a source folder, with a column ``path`` and any of ``split``, ``label`` and
-``group``, says what it knows better; an empty cell leaves the rule in force, and the split
-``left out`` keeps a file out.
+A file ``splits.csv`` in a source folder knows better: it has a column ``path`` and any of ``split``,
+``label`` and ``group``. Files that it does not name are left out. A cell without a split lets it be
+drawn, one without a group leaves the rule in force, one without a label means no label.
 """
 
 import csv
@@ -28,8 +28,8 @@ class Place(NamedTuple):
 
     Attributes:
         name: unique path.
-        label, group, split: as `segue.audio.data.cache.Recording` has them; the split may be
-            ``left out``.
+        label, group: as `segue.audio.data.cache.Recording` has them.
+        split: one of the splits, or ``left out``.
     """
 
     name: str
@@ -65,10 +65,11 @@ def place_files(
     names = _names_of(roots)
     places = []
     for source, header in zip(sources, headers, strict=True):
-        listed = listings[source.root].get(source.path, {})
+        listing = listings[source.root]
+        listed = {} if listing is None else listing.get(source.path, {"split": LEFT_OUT_SPLIT})
         name = f"{names[source.root]}{source.path}"
         parts = PurePosixPath(source.path).parts
-        label = listed.get("label") or (parts[0] if len(parts) > 1 else "")
+        label = listed.get("label", parts[0] if len(parts) > 1 else "")
         group = listed.get("group") or _group_of(name, len(parts), header, group_by)
         places.append(Place(name, label, group, listed.get("split", "")))
     seconds = [h.seconds if h.seconds >= min_seconds else 0.0 for h in headers]
@@ -128,18 +129,18 @@ def _split(
     ]
 
 
-def read_listing(path: Path) -> Mapping[str, Mapping[str, str]]:
-    """Read a ``splits.csv``; nothing where there is none.
+def read_listing(path: Path) -> Mapping[str, Mapping[str, str]] | None:
+    """Read a ``splits.csv``.
 
     Returns:
-        The cells that are not empty, by path.
+        The cells of each path, by column; None where there is no such file.
 
     Raises:
         DataError: it cannot be read, lacks the column ``path``, has a column or a split that is not
             known, or names a path twice.
     """
     if not path.is_file():
-        return {}
+        return None
     found: dict[str, dict[str, str]] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -154,13 +155,12 @@ def read_listing(path: Path) -> Mapping[str, Mapping[str, str]]:
                 name = (row.pop("path") or "").strip().replace("\\", "/")
                 if name in found:
                     raise DataError(f"{path} names {name} twice.")
-                found[name] = {key: text.strip() for key, text in row.items() if key and text}
+                found[name] = {key: (text or "").strip() for key, text in row.items() if key}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}.") from error
-    allowed = (*SPLITS, LEFT_OUT_SPLIT, "")
-    wrong = {cells.get("split", "") for cells in found.values()} - set(allowed)
+    wrong = {cells.get("split", "") for cells in found.values()} - {*SPLITS, ""}
     if wrong:
         raise DataError(
-            f"{path} has the split {min(wrong)!r}; it must be one of {', '.join(allowed[:-1])} or empty."
+            f"{path} has the split {min(wrong)!r}; it must be {', '.join(SPLITS)} or empty."
         )
     return found
