@@ -171,9 +171,7 @@ def _int8(name: str, array: NDArray[np.float32]) -> Stored:
     return tensors, nodes
 
 
-def _codes(
-    array: NDArray[np.float32], axis: int
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def _codes(array: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Return whole numbers and a scale for every index of an axis."""
     others = tuple(index for index in range(array.ndim) if index != axis)
     largest = np.abs(array).max(axis=others, keepdims=True)
