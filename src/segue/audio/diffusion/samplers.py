@@ -98,11 +98,10 @@ def heun(
     """
     for t, s in _steps(times):
         data = denoiser(x, t)
-        guess = _toward(x, data, t, s, schedule)
+        x = _toward(x, data, t, s, schedule)
         if schedule.sigma(s) > 0:
-            x = _mean_slope(x, data, guess, denoiser(guess, s), t, s, schedule)
-        else:
-            x = guess
+            change = mix(1.0, denoiser(x, s), -1.0, data)
+            x = mix(1.0, x, _correction(t, s, schedule), change)
     return x
 
 
@@ -376,22 +375,16 @@ def _toward(x: Latents, data: Latents, t: float, s: float, schedule: Schedule) -
     return mix(held, x, schedule.alpha(s) - held * schedule.alpha(t), data)
 
 
-def _mean_slope(
-    x: Latents,
-    data: Latents,
-    guess: Latents,
-    guess_data: Latents,
-    t: float,
-    s: float,
-    schedule: Schedule,
-) -> Latents:
-    """Go from `t` to `s` with the mean of the slopes at both ends, in flow coordinates."""
+def _correction(t: float, s: float, schedule: Schedule) -> float:
+    """Return how Heun's step from `t` to `s` differs from Euler's, per change of the prediction.
+
+    With ``z = x / (alpha + sigma)`` and ``tau = sigma / (alpha + sigma)`` the slope is
+    ``(z - x0) / tau``, and the mean of both slopes adds ``(tau_t - tau_s) / (2 tau_s)`` times the
+    change of ``x0`` to where Euler's step ends: no small difference of large numbers.
+    """
     scale_t, scale_s = (schedule.alpha(time) + schedule.sigma(time) for time in (t, s))
     tau_t, tau_s = schedule.sigma(t) / scale_t, schedule.sigma(s) / scale_s
-    slope = mix(1.0 / (scale_t * tau_t), x, -1.0 / tau_t, data)
-    guess_slope = mix(1.0 / (scale_s * tau_s), guess, -1.0 / tau_s, guess_data)
-    moved = mix(0.5 * (tau_s - tau_t), slope, 0.5 * (tau_s - tau_t), guess_slope)
-    return mix(scale_s / scale_t, x, scale_s, moved)
+    return scale_s * (tau_t - tau_s) / (2.0 * tau_s)
 
 
 def _transition(schedule: Schedule, t: float, s: float) -> tuple[float, float]:

@@ -230,7 +230,7 @@ def time_grid(
         even = even**2
     elif shape == "cosine":
         even = np.sin(even * math.pi / 2) ** 2
-    return start * (shift * even / (1.0 + (shift - 1.0) * even))
+    return start * (shift * even / (shift * even + (1.0 - even)))
 
 
 def length_shift(frames: int, base_frames: int) -> float:
