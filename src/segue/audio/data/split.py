@@ -20,7 +20,7 @@ COLUMNS = ("path", "split", "label", "group")
 
 GroupBy = Literal["auto", "artist", "folder", "file"]
 """What must not be split; ``auto`` is the artist where a tag names one, else the folder below the
-label's, else the file."""
+label's, else the file; and the file where that makes fewer groups than there are splits to fill."""
 
 
 class Place(NamedTuple):
@@ -60,6 +60,17 @@ def place_files(
     Raises:
         DataError: a ``splits.csv`` is not as it must be, or puts one group into two splits.
     """
+    seconds = [h.seconds if h.seconds >= min_seconds else 0.0 for h in headers]
+    places = _named(sources, headers, group_by)
+    num_splits = 1 + (settings.valid_share > 0) + (settings.test_share > 0)
+    useful = {p.group for p, length in zip(places, seconds, strict=True) if length}
+    if group_by == "auto" and len(useful) < num_splits:
+        places = _named(sources, headers, "file")
+    return _split(places, seconds, settings, seed=seed)
+
+
+def _named(sources: Sequence[Source], headers: Sequence[Header], group_by: GroupBy) -> list[Place]:
+    """Return name, label and group of every file, and its split where one is listed."""
     roots = list(dict.fromkeys(source.root for source in sources))
     listings = {root: read_listing(root / SPLITS_FILE) for root in roots}
     names = _names_of(roots)
@@ -72,8 +83,7 @@ def place_files(
         label = listed.get("label", parts[0] if len(parts) > 1 else "")
         group = listed.get("group") or _group_of(name, len(parts), header, group_by)
         places.append(Place(name, label, group, listed.get("split", "")))
-    seconds = [h.seconds if h.seconds >= min_seconds else 0.0 for h in headers]
-    return _split(places, seconds, settings, seed=seed)
+    return places
 
 
 def _names_of(roots: Sequence[Path]) -> dict[Path, str]:
