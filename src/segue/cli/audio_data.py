@@ -70,7 +70,7 @@ def prepare(
     )
     others = []
     if from_midi:
-        from segue.recipes.rendered import midi_material
+        from segue.cli.rendered import midi_material
 
         material = midi_material(soundfont, excerpt_seconds=excerpt_seconds, seed=chosen.seed)
         others = [(folder, material) for folder in from_midi]

@@ -1,6 +1,7 @@
 """Sound rendered from scores as a source for the audio generator.
 
-The two generators do not know of each other; this is where they meet.
+The two generators do not know of each other; this is where they meet. (Recipes know both as well, but
+bring PyTorch along, which no process that plays notes should load.)
 """
 
 import contextlib
