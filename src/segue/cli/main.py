@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from segue import __version__
-from segue.cli import data, demo, doctor, midi, models
+from segue.cli import audio, data, demo, doctor, midi, models
 from segue.errors import SegueError
 
 EXIT_USER_ERROR = 2
@@ -28,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(midi.app, name="midi")
+app.add_typer(audio.app, name="audio")
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import onnx
@@ -16,6 +16,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from segue.errors import BundleError, SettingError
+from segue.runtime.graph import Graph
 
 Storage = Literal["float32", "float16", "int8"]
 """How weights are kept in the file; whoever opens it computes in float32."""
@@ -24,6 +25,9 @@ _SMALL = 256
 """Tensors with fewer numbers stay float32: biases, norms, constants of the graph."""
 
 _LARGEST_HALF = 65_504.0
+
+TOLERANCE: Final[dict[str, float]] = {"float32": 2e-4, "float16": 0.02, "int8": 0.2}
+"""How far a graph may be from the model: root mean square of the difference over that of the output."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,31 @@ def store_small(model: onnx.ModelProto, storage: Storage) -> onnx.ModelProto:
         del node.metadata_props[:]
     del graph.value_info[:]
     return small
+
+
+def graph_error(graph: Graph, given: list[Tensor], wanted: Tensor) -> float:
+    """Return the relative root mean square difference of a graph's first output.
+
+    Args:
+        graph: the graph.
+        given: its inputs, in order.
+        wanted: what the model gives for them.
+    """
+    feeds = {name: value.numpy() for name, value in zip(graph.inputs, given, strict=True)}
+    found = graph(feeds)[graph.outputs[0]]
+    expected = wanted.detach().numpy()
+    difference = float(np.sqrt(np.mean(np.square(found - expected))))
+    return difference / max(1e-12, float(np.sqrt(np.mean(np.square(expected)))))
+
+
+def check_error(name: str, error: float, storage: Storage) -> None:
+    """Raise BundleError where a graph is too far from its model."""
+    if not error <= TOLERANCE[storage]:
+        raise BundleError(
+            f"The exported {name} differs from the model by {error:.2g} of its output; "
+            f"{TOLERANCE[storage]:g} is allowed with {storage} weights. Store more bits, or export an "
+            "earlier checkpoint."
+        )
 
 
 def _matrices(graph: Any) -> set[str]:

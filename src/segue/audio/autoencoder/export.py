@@ -1,5 +1,6 @@
 """An autoencoder as the two graphs of a bundle: ``encoder.onnx`` and ``decoder.onnx``."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,15 +13,11 @@ from torch import Tensor, nn
 from segue.audio.autoencoder.network import SpectralAutoencoder
 from segue.audio.autoencoder.settings import Posterior
 from segue.core.seeds import generator
-from segue.errors import BundleError
 from segue.runtime.graph import Graph
-from segue.training.graphs import Port, Storage, write_graph
+from segue.training.graphs import Port, Storage, check_error, graph_error, write_graph
 
 ENCODER_NAME: Final = "encoder.onnx"
 DECODER_NAME: Final = "decoder.onnx"
-
-TOLERANCE: Final[dict[str, float]] = {"float32": 2e-4, "float16": 0.02, "int8": 0.2}
-"""How far a graph may be from the model: root mean square of the difference over that of the output."""
 
 _CHECK_FRAMES = 40
 
@@ -145,29 +142,14 @@ def codec_settings(
     return common | {"front": "waveform", "context_frames": 0}
 
 
-def graph_error(graph: Graph, given: list[Tensor], wanted: Tensor) -> float:
-    """Return the relative root mean square difference of a graph's first output.
-
-    Args:
-        graph: the graph.
-        given: its inputs, in order.
-        wanted: what the model gives for them.
-    """
-    feeds = {name: value.numpy() for name, value in zip(graph.inputs, given, strict=True)}
-    found = graph(feeds)[graph.outputs[0]]
-    expected = wanted.detach().numpy()
-    difference = float(np.sqrt(np.mean(np.square(found - expected))))
-    return difference / max(1e-12, float(np.sqrt(np.mean(np.square(expected)))))
-
-
-def check_error(name: str, error: float, storage: Storage) -> None:
-    """Raise BundleError where a graph is too far from its model."""
-    if not error <= TOLERANCE[storage]:
-        raise BundleError(
-            f"The exported {name} differs from the model by {error:.2g} of its output; "
-            f"{TOLERANCE[storage]:g} is allowed with {storage} weights. Store more bits, or export an "
-            "earlier checkpoint."
-        )
+def encoder_hash(model: nn.Module) -> str:
+    """Return the SHA-256 of everything in an autoencoder but its decoder: what fixes its latents."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        if not name.startswith("decoder."):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _gives_spectra(model: nn.Module) -> bool:

@@ -1,0 +1,124 @@
+"""Two runs, of an autoencoder and of a diffusion model on its latents, as one bundle."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from segue.audio.autoencoder.export import (
+    DECODER_NAME,
+    ENCODER_NAME,
+    CodecParity,
+    codec_settings,
+    encoder_hash,
+    export_codec,
+)
+from segue.audio.autoencoder.fit import load_autoencoder
+from segue.audio.autoencoder.network import SpectralAutoencoder
+from segue.audio.diffusion.export import TRANSFORMER_NAME, diffusion_settings, export_transformer
+from segue.audio.diffusion.weights import TrainedDiffusion, load_diffusion
+from segue.audio.loaded import KIND, read_parts
+from segue.errors import SettingError
+from segue.runtime.bundle import FORMAT, Bundle, write_bundle
+from segue.training.graphs import Storage
+
+GRAPHS: Final = (ENCODER_NAME, DECODER_NAME, TRANSFORMER_NAME)
+"""What runs, by the names of the files."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and how well it agrees with the models.
+
+    Attributes:
+        bundle: the bundle.
+        codec: how far encoder and decoder are from the autoencoder.
+        transformer_error: how far the transformer is, root mean square relative to its output.
+        sizes: bytes of every file.
+    """
+
+    bundle: Bundle
+    codec: CodecParity
+    transformer_error: float
+    sizes: dict[str, int]
+
+
+def export_bundle(
+    autoencoder_run: Path | str,
+    diffusion_run: Path | str,
+    target: Path | str,
+    *,
+    name: str,
+    storage: Storage = "float16",
+    checkpoint: str | None = None,
+    extras: Mapping[str, Any] | None = None,
+    card: str = "",
+) -> Exported:
+    """Write a bundle of two trained models and check its graphs against them.
+
+    Args:
+        autoencoder_run: run folder or checkpoint of the autoencoder.
+        diffusion_run: run folder of the diffusion model.
+        target: folder of the bundle; a bundle that stands there is replaced.
+        name: the bundle's name.
+        storage: of the weights: float16, int8 or float32.
+        checkpoint: of the diffusion run, ``best`` or ``last``; the run's own choice where None.
+        extras: further keys of ``config.json``, such as ``licence`` and ``scores``.
+        card: text of the model card, ``README.md``.
+
+    Raises:
+        DataError: a run has no checkpoint, or not of the kind.
+        SettingError: the diffusion model works on latents of another autoencoder.
+        BundleError: a graph differs from its model, or the target cannot be written.
+    """
+    autoencoder = load_autoencoder(autoencoder_run)
+    trained = load_diffusion(diffusion_run, checkpoint=checkpoint)
+    _check_match(autoencoder, trained)
+    clip_frames = None if isinstance(autoencoder, SpectralAutoencoder) else trained.frames
+    spec = trained.spec.to_config()
+    described = codec_settings(
+        autoencoder, mean=spec["mean"], deviation=spec["deviation"], clip_frames=clip_frames
+    )
+    sound: Any = autoencoder.config
+    loudness = trained.recipe.encode.target_lufs
+    config = {
+        "format": FORMAT,
+        "kind": KIND,
+        "name": name,
+        "audio": {"rate_hz": sound.rate_hz, "channels": sound.channels}
+        | ({} if loudness is None else {"loudness_lufs": loudness}),
+        "codec": described,
+        **diffusion_settings(trained),
+        **(extras or {}),
+    }
+    read_parts(config, where=str(target))
+    with tempfile.TemporaryDirectory() as folder:
+        parity = export_codec(autoencoder, folder, clip_frames=clip_frames, storage=storage)
+        error = export_transformer(trained.model, folder, frames=trained.frames, storage=storage)
+        config["export"] = {"storage": storage, **parity.__dict__, "transformer_error": error}
+        files: dict[str, bytes | str | Path] = {graph: Path(folder) / graph for graph in GRAPHS}
+        files["config.json"] = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+        files["README.md"] = card
+        bundle = write_bundle(target, files)
+    sizes = {path.name: path.stat().st_size for path in sorted(bundle.folder.iterdir())}
+    return Exported(bundle, parity, error, sizes)
+
+
+def _check_match(autoencoder: Any, trained: TrainedDiffusion) -> None:
+    """Raise SettingError where the latents of a diffusion run are not those of an autoencoder."""
+    config, spec = autoencoder.config, trained.spec
+    if (config.latent_channels, config.hop_samples) != (spec.channels, spec.hop_samples):
+        raise SettingError(
+            f"The diffusion model works on latents of {spec.channels} channels every "
+            f"{spec.hop_samples} samples, the autoencoder makes {config.latent_channels} every "
+            f"{config.hop_samples}. Give the autoencoder that the latents were encoded with."
+        )
+    known = trained.autoencoder.get("encoder_sha256")
+    if known is not None and known != encoder_hash(autoencoder):
+        raise SettingError(
+            "The diffusion model was trained on latents of another encoder "
+            f"({trained.autoencoder.get('name')}). Give the run that they were encoded with, or one "
+            "in which only its decoder was trained further."
+        )

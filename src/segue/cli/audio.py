@@ -1,0 +1,255 @@
+"""`segue audio`: generate, vary, extend, inpaint and reconstruct sound, and what makes a model of it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segue.cli import audio_data, audio_train
+from segue.cli.console import JsonOption, print_json, progress, tell
+from segue.errors import SettingError
+
+if TYPE_CHECKING:
+    from segue.audio.recording import Options, Recording
+
+app = typer.Typer(
+    help="Write, prepare and train on raw audio.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A sound file of any kind.")]
+LabelOption = Annotated[
+    str | None,
+    typer.Option("--label", "--genre", "-l", help="A label of the model; see segue models show."),
+]
+StepsOption = Annotated[
+    int | None, typer.Option("--steps", min=1, help="Steps of the sampler; more is slower.")
+]
+SamplerOption = Annotated[
+    str | None,
+    typer.Option("--sampler", help="euler, heun, dpm++2m, ddim, ddpm, pingpong or shortcut."),
+]
+GuidanceOption = Annotated[
+    float | None, typer.Option("--guidance", help="How much the label is exaggerated; 1: not.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same sound.")]
+BundleOption = Annotated[
+    str | None, typer.Option("--bundle", "-m", help="Name or folder of a model bundle.")
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="Of the networks; one a processor by default."),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="The file to write, .wav or .flac.")
+]
+PictureOption = Annotated[
+    bool, typer.Option("--picture", "--png", help="Also draw waveform and spectrogram (PNG).")
+]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Where the result goes."""
+
+    output: Path
+    picture: bool
+    as_json: bool
+
+
+@app.command("generate")
+def generate(
+    *,
+    seconds: Annotated[float, typer.Option("--seconds", "-s", help="Duration.")] = 10.0,
+    label: LabelOption = None,
+    steps: StepsOption = None,
+    sampler: SamplerOption = None,
+    guidance: GuidanceOption = None,
+    seed: SeedOption = 0,
+    bundle: BundleOption = None,
+    threads: ThreadsOption = None,
+    output: OutputOption = None,
+    picture: PictureOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write sound from nothing, of any duration."""
+    from segue.audio.recording import generate as write_sound
+
+    wanted = _wanted(output, Path("segue.wav"), "generated", picture, as_json)
+    options = _options(label, steps, sampler, guidance, seed, bundle, threads)
+    _write(write_sound(seconds, **options), wanted, seed)
+
+
+@app.command("vary")
+def vary(
+    file: FileArgument,
+    *,
+    strength: Annotated[
+        float, typer.Option("--strength", help="Near 0: nearly the same; 1: nothing of it left.")
+    ] = 0.5,
+    label: LabelOption = None,
+    steps: StepsOption = None,
+    sampler: SamplerOption = None,
+    guidance: GuidanceOption = None,
+    seed: SeedOption = 0,
+    bundle: BundleOption = None,
+    threads: ThreadsOption = None,
+    output: OutputOption = None,
+    picture: PictureOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write sound that is like a file, at the model's rate."""
+    from segue.audio.recording import Recording
+
+    wanted = _wanted(output, file, "varied", picture, as_json)
+    options = _options(label, steps, sampler, guidance, seed, bundle, threads)
+    _write(Recording.open(file).vary(strength, **options), wanted, seed)
+
+
+@app.command("extend")
+def extend(
+    file: FileArgument,
+    *,
+    seconds: Annotated[float, typer.Option("--seconds", "-s", help="How much to write.")] = 10.0,
+    before: Annotated[bool, typer.Option("--before", help="Lead in instead of going on.")] = False,
+    label: LabelOption = None,
+    steps: StepsOption = None,
+    sampler: SamplerOption = None,
+    guidance: GuidanceOption = None,
+    seed: SeedOption = 0,
+    bundle: BundleOption = None,
+    threads: ThreadsOption = None,
+    output: OutputOption = None,
+    picture: PictureOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on where a file ends, or lead in before it begins; the file's own samples stay as they are."""
+    from segue.audio.recording import Recording
+
+    wanted = _wanted(output, file, "extended", picture, as_json)
+    options = _options(label, steps, sampler, guidance, seed, bundle, threads)
+    _write(Recording.open(file).extend(seconds, before=before, **options), wanted, seed)
+
+
+@app.command("inpaint")
+def inpaint(
+    file: FileArgument,
+    *,
+    seconds: Annotated[
+        str, typer.Option("--seconds", "--region", "-s", help="What is replaced, such as 12.5-20.")
+    ],
+    label: LabelOption = None,
+    steps: StepsOption = None,
+    sampler: SamplerOption = None,
+    guidance: GuidanceOption = None,
+    seed: SeedOption = 0,
+    bundle: BundleOption = None,
+    threads: ThreadsOption = None,
+    output: OutputOption = None,
+    picture: PictureOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write new sound into a span of a file; every sample outside it stays as it is."""
+    from segue.audio.recording import Recording
+
+    wanted = _wanted(output, file, "inpainted", picture, as_json)
+    options = _options(label, steps, sampler, guidance, seed, bundle, threads)
+    _write(Recording.open(file).inpaint(seconds, **options), wanted, seed)
+
+
+@app.command("reconstruct")
+def reconstruct(
+    file: FileArgument,
+    *,
+    bundle: BundleOption = None,
+    threads: ThreadsOption = None,
+    output: OutputOption = None,
+    picture: PictureOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Encode and decode a file: what the autoencoder alone makes of it, at the model's rate."""
+    from segue.audio.recording import Recording
+
+    wanted = _wanted(output, file, "reconstructed", picture, as_json)
+    options = _options(None, None, None, None, 0, bundle, threads)
+    _write(Recording.open(file).reconstruct(**options), wanted, None)
+
+
+def _options(
+    label: str | None,
+    steps: int | None,
+    sampler: str | None,
+    guidance: float | None,
+    seed: int,
+    bundle: str | None,
+    threads: int | None,
+) -> "Options":
+    """Return the options of a call of the library."""
+    return {
+        "label": label,
+        "steps": steps,
+        "sampler": sampler,
+        "guidance": guidance,
+        "seed": seed,
+        "bundle": bundle,
+        "threads": threads,
+        "progress": progress,
+    }
+
+
+def _wanted(output: Path | None, source: Path, what: str, picture: bool, as_json: bool) -> _Wanted:
+    """Return where to write, by default into the working folder.
+
+    Raises:
+        SettingError: it cannot be written there. Found out before the work is done rather than
+            behind it.
+    """
+    default = f"{source.stem}-{what}.wav"
+    chosen = output or Path(default)
+    if chosen.is_dir():
+        chosen /= default
+    if chosen.suffix.lower() not in (".wav", ".flac"):
+        chosen = chosen.with_name(chosen.name + ".wav")
+    folder = next(parent for parent in chosen.absolute().parents if parent.exists())
+    if chosen.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise SettingError(
+            f"Cannot write {chosen}: {folder} is not a folder that may be written to, or a folder has "
+            "that name. Choose another place with `--output`."
+        )
+    return _Wanted(chosen, picture, as_json)
+
+
+def _write(recording: "Recording", wanted: _Wanted, seed: int | None) -> None:
+    """Save a recording and say where."""
+    files = [wanted.output]
+    recording.save(wanted.output)
+    if wanted.picture:
+        files.append(wanted.output.with_suffix(".png"))
+        recording.save_picture(files[-1])
+    if wanted.as_json:
+        summary: dict[str, Any] = {
+            "files": [str(file) for file in files],
+            "seconds": recording.seconds,
+            "rate_hz": recording.rate_hz,
+            "channels": recording.channels,
+            "new_seconds": [list(span) for span in recording.new],
+            "seed": seed,
+        }
+        print_json(summary)
+        return
+    for file in files:
+        print(file)
+    new = sum(stop - start for start, stop in recording.new)
+    tell(f"{recording.seconds:.1f} seconds at {recording.rate_hz} Hz, {new:.1f} of them new.")
+
+
+app.command("prepare")(audio_data.prepare)
+for _name, _command in (
+    ("train-autoencoder", audio_train.train_autoencoder),
+    ("train-diffusion", audio_train.train_diffusion),
+    ("export", audio_train.export),
+):
+    app.command(_name)(_command)

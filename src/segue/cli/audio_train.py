@@ -1,0 +1,202 @@
+"""`segue audio train-autoencoder | train-diffusion | export`: from a prepared folder to a bundle."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segue.cli.console import JsonOption, SetOption, print_json, print_table, progress, tell
+
+if TYPE_CHECKING:
+    from segue.training.result import FitResult
+
+PreparedArgument = Annotated[
+    Path, typer.Argument(metavar="PREPARED", help="A folder that `segue audio prepare` wrote.")
+]
+RunOption = Annotated[Path, typer.Option("--output", "-o", help="The run folder.")]
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", "-r", help="Name of a recipe, or a YAML file.")
+]
+FromOption = Annotated[
+    Path | None,
+    typer.Option("--from", help="Begin with the weights of this run folder or checkpoint."),
+]
+
+
+def train_autoencoder(
+    prepared: PreparedArgument,
+    *,
+    output: RunOption,
+    recipe: RecipeOption = "ldmg-small-autoencoder",
+    init_from: FromOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the first stage; the same command goes on with a run that was interrupted."""
+    from segue.audio.autoencoder.fit import fit
+    from segue.audio.autoencoder.recipe import AutoencoderRecipe
+    from segue.recipes import load_recipe
+
+    chosen = load_recipe(recipe, overrides=settings or [], of=AutoencoderRecipe)
+    tell(f"{chosen.name}: {chosen.summary}")
+    tell(f"hardware: {chosen.hardware}; duration: {chosen.duration}; expected: {chosen.expected}")
+    result = fit(chosen, prepared, output, init_from=init_from, report=_report, progress=progress)
+    _say(result, output, as_json=as_json)
+
+
+def train_diffusion(
+    prepared: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PREPARED", help="A folder that `segue audio prepare` wrote, or one of latents."
+        ),
+    ],
+    *,
+    output: RunOption,
+    recipe: RecipeOption = "ldmg-small-diffusion",
+    autoencoder: Annotated[
+        Path | None,
+        typer.Option("--autoencoder", "-a", help="Run folder or checkpoint of the first stage."),
+    ] = None,
+    latents: Annotated[
+        Path | None,
+        typer.Option("--latents", help="Where latents are kept; PREPARED-latents by default."),
+    ] = None,
+    init_from: FromOption = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="What encodes: cuda where there is one, or cpu.")
+    ] = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Encode a prepared folder once, then train the second stage on its latents.
+
+    The same command goes on with what was interrupted.
+    """
+    from segue.audio.diffusion.fit import fit
+    from segue.audio.diffusion.recipe import DiffusionRecipe
+    from segue.recipes import load_recipe
+
+    chosen = load_recipe(recipe, overrides=settings or [], of=DiffusionRecipe)
+    tell(f"{chosen.name}: {chosen.summary}")
+    tell(f"hardware: {chosen.hardware}; duration: {chosen.duration}; expected: {chosen.expected}")
+    folder = _latents_of(prepared, autoencoder, latents, chosen.encode, device)
+    result = fit(chosen, folder, output, init_from=init_from, report=_report, progress=progress)
+    _say(result, output, as_json=as_json)
+
+
+def export(
+    autoencoder: Annotated[
+        Path, typer.Argument(metavar="AUTOENCODER", help="Run folder of the first stage.")
+    ],
+    diffusion: Annotated[
+        Path, typer.Argument(metavar="DIFFUSION", help="Run folder of the second stage.")
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The bundle's folder.")],
+    name: Annotated[
+        str | None, typer.Option(help="The bundle's name; the folder's where none.")
+    ] = None,
+    storage: Annotated[
+        str, typer.Option("--weights", help="How weights are stored: float16, int8 or float32.")
+    ] = "float16",
+    checkpoint: Annotated[
+        str | None, typer.Option(help="best or last of the second stage.")
+    ] = None,
+    card: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Markdown text of the model card."),
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "unstated",
+    as_json: JsonOption = False,
+) -> None:
+    """Export both stages to a bundle, and check the graphs against the models."""
+    from segue.audio.bundling import export_bundle
+    from segue.units import bytes_to_megabytes
+
+    exported = export_bundle(
+        autoencoder,
+        diffusion,
+        output,
+        name=name or output.name,
+        storage=storage,  # type: ignore[arg-type]  # checked there
+        checkpoint=checkpoint,
+        extras={"licence": licence},
+        card=card.read_text(encoding="utf-8") if card else "",
+    )
+    errors = {**exported.codec.__dict__, "transformer_error": exported.transformer_error}
+    if as_json:
+        print_json({"folder": exported.bundle.folder, "errors": errors, "bytes": exported.sizes})
+        return
+    for what, error in errors.items():
+        tell(f"{what.replace('_', ' ')}: {error:.1e} of the output")
+    rows = [[file, f"{bytes_to_megabytes(size):.2f}"] for file, size in exported.sizes.items()]
+    total = bytes_to_megabytes(sum(exported.sizes.values()))
+    print_table([*rows, ["together", f"{total:.2f}"]], header=("file", "megabytes"))
+    print(exported.bundle.folder)
+
+
+def _latents_of(
+    prepared: Path,
+    autoencoder: Path | None,
+    latents: Path | None,
+    settings: object,
+    device: str | None,
+) -> Path:
+    """Return a folder of latents; encode the prepared folder first where it is not one.
+
+    Raises:
+        SettingError: latents are to be made and no autoencoder is named.
+    """
+    from segue.audio.autoencoder.export import encoder_hash
+    from segue.audio.autoencoder.fit import load_autoencoder
+    from segue.audio.data.latent_cache import encode_folder, torch_encoder
+    from segue.errors import SettingError
+
+    if (prepared / "latents.json").is_file():
+        return prepared
+    if autoencoder is None:
+        raise SettingError(
+            f"{prepared} holds sound, and the second stage learns from latents. Name the run folder "
+            "of the first stage with --autoencoder."
+        )
+    import torch
+
+    model = load_autoencoder(autoencoder)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    folder = latents or prepared.with_name(f"{prepared.name}-latents")
+    encode_folder(
+        prepared,
+        folder,
+        torch_encoder(model, device=device),
+        autoencoder={"name": autoencoder.name, "encoder_sha256": encoder_hash(model)},
+        settings=settings,  # type: ignore[arg-type]  # a CacheSettings, whose module brings torch
+        progress=progress,
+    )
+    return folder
+
+
+def _report(step: int, total: int, row: Mapping[str, float]) -> None:
+    """Print a row of the metrics."""
+    numbers = " ".join(
+        f"{key} {value:.4g}" for key, value in row.items() if key not in ("step", "split")
+    )
+    tell(f"{step}/{total} {numbers}")
+
+
+def _say(result: "FitResult", output: Path, *, as_json: bool) -> None:
+    """Print how a training ended."""
+    if as_json:
+        print_json(
+            {
+                "run": str(output),
+                "steps": result.steps,
+                "finished": result.finished,
+                "validation": result.validation,
+            }
+        )
+        return
+    for name, value in result.validation.items():
+        tell(f"{name} {value:.4f}")
+    print(output)
