@@ -7,6 +7,7 @@ installed, and the Python package ``av`` where that is. `segue.audio.signal` is 
 
 import contextlib
 import importlib
+import itertools
 import os
 import shutil
 import struct
@@ -33,6 +34,8 @@ MAX_CHANNELS = 64
 _FORMAT_EXTENSIBLE = 0xFFFE
 _FORMAT_FLOAT = 3
 _MAX_CHUNK = 1 << 16
+_TEXT_BYTES = 2048
+_TEXT = bytes([9, 10, 12, 13, *range(32, 127)])
 
 
 class Decoder(NamedTuple):
@@ -95,6 +98,14 @@ def _check_file(path: Path) -> None:
         raise DataError(f"{path} is not a file. Give a sound file.")
     if size == 0:
         raise DataError(f"{path} is empty (0 bytes). Give a sound file.")
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(_TEXT_BYTES)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+    # Also keeps ffmpeg from taking a play list for sound and opening what it names.
+    if not start.translate(None, _TEXT):
+        raise DataError(f"{path} holds text, not sound. Give a sound file.")
 
 
 def _check_header(path: Path, decoder: Decoder) -> None:
@@ -118,6 +129,8 @@ def _open_soundfile(path: Path) -> Decoder:
         file = soundfile.SoundFile(name)
     except (soundfile.SoundFileError, TypeError, OSError) as error:
         reason = str(error).partition(": ")[2] or str(error)
+        if "possibly a pipe" in reason:  # what it says of an MP3 file that has no sound in it
+            reason = "no sound found"
         raise _NotForMeError(f"libsndfile: {reason.rstrip('.')}") from error
 
     def blocks() -> Iterator[Frames]:
@@ -172,7 +185,7 @@ def _open_ffmpeg(path: Path) -> Decoder:
     def complaint() -> str:
         errors.seek(0)
         lines = errors.read(4096).decode("utf-8", "replace").strip().splitlines()
-        return lines[-1].replace(f"file:{path}", path.name).rstrip(".") if lines else "no sound"
+        return lines[0].replace(f"file:{path}", path.name).rstrip(".") if lines else "no sound"
 
     header = _read_wav_header(pipe)
     if header is None:
@@ -238,12 +251,13 @@ def _open_av(path: Path) -> Decoder:
         raise _NotForMeError(f"av: {error}") from error
 
     def blocks() -> Iterator[Frames]:
-        resampler = av.AudioResampler(format="fltp", layout=stream.layout, rate=rate_hz)
+        # Interleaved, since av 18 crashes on planes of 8 channels.
+        packer = av.AudioResampler(format="flt", layout=stream.layout, rate=rate_hz)
         try:
-            for frame in container.decode(stream):
-                for part in resampler.resample(frame):
-                    yield np.ascontiguousarray(part.to_ndarray().T, dtype=np.float32)
-        except av.error.FFmpegError as error:
+            for frame in itertools.chain(container.decode(stream), [None]):
+                for part in packer.resample(frame):
+                    yield part.to_ndarray().reshape(-1, channels)
+        except (av.error.FFmpegError, ValueError) as error:
             raise DataError(f"{path} is damaged ({error}).") from error
 
     artist = str(container.metadata.get("artist", "")).strip()
