@@ -8,6 +8,7 @@ on its latents for the same steps, and what comes out is compared with real musi
 """
 
 import argparse
+import itertools
 import json
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ from segue.audio.autoencoder.fit import fit as fit_autoencoder
 from segue.audio.autoencoder.fit import load_autoencoder
 from segue.audio.autoencoder.recipe import AutoencoderRecipe
 from segue.audio.data.clips import Clips
-from segue.audio.data.latent_cache import encode_folder, loudness_gain, CacheSettings, torch_encoder
+from segue.audio.data.latent_cache import CacheSettings, encode_folder, loudness_gain, torch_encoder
 from segue.audio.diffusion.fit import fit as fit_diffusion
 from segue.audio.diffusion.recipe import DiffusionRecipe
 from segue.audio.diffusion.weights import load_diffusion
@@ -100,7 +101,7 @@ def sample(run: Path, codec: torch.nn.Module, count: int, steps: int) -> list[np
     label, zero = torch.zeros(count, dtype=torch.long), torch.zeros(count)
     times = torch.linspace(1, 0, steps + 1)
     with torch.no_grad():
-        for t, s in zip(times[:-1], times[1:], strict=True):
+        for t, s in itertools.pairwise(times):
             velocity = trained.model(x, known, mask, t.expand(count), zero, label)
             x = x + (s - t) * velocity
         latents = torch.from_numpy(spec.denormalise(x.numpy()))
@@ -168,7 +169,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results.jsonl")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    real, groups = real_clips(options.prepared, "valid", options.references, 3)
+    real, groups = real_clips(options.prepared, "train", options.references, 3)
     judge = Judge(real, groups=groups)
     for name in options.variant or list(VARIANTS):
         row = one(name, options.prepared, options.work, options, judge)

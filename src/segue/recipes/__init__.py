@@ -41,9 +41,7 @@ def load_recipe(name_or_path: Path | str, *, overrides: Sequence[str] = ()) -> M
 
 
 @overload
-def load_recipe(
-    name_or_path: Path | str, of: type[R], *, overrides: Sequence[str] = ()
-) -> R: ...
+def load_recipe(name_or_path: Path | str, of: type[R], *, overrides: Sequence[str] = ()) -> R: ...
 
 
 def load_recipe(

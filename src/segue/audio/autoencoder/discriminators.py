@@ -1,5 +1,6 @@
 """Networks that tell real sound from decoded sound, by spectra at several scales and by periods."""
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -94,7 +95,7 @@ class PeriodDiscriminator(nn.Module):
         widths = (channels, width, 2 * width, 4 * width, 4 * width)
         self.layers = nn.ModuleList(
             weight_norm(nn.Conv2d(i, o, (5, 1), stride=(3, 1), padding=(2, 0)))
-            for i, o in zip(widths[:-1], widths[1:], strict=True)
+            for i, o in itertools.pairwise(widths)
         )
         self.out = weight_norm(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
 
@@ -152,10 +153,17 @@ def discriminator_loss(
 
 
 def feature_loss(real: Sequence[Judgement], decoded: Sequence[Judgement]) -> Float[Tensor, ""]:
-    """Return the mean distance of the layers' outputs, relative to their size for real sound."""
+    """Return the mean distance of the layers' outputs, relative to their size for the real clip."""
     losses = [
-        (r.float().detach() - d.float()).abs().mean() / r.float().detach().abs().mean().clamp_min(1e-4)
+        _relative_distance(r.float().detach().flatten(1), d.float().flatten(1))
         for one, other in zip(real, decoded, strict=True)
         for r, d in zip(one.features, other.features, strict=True)
     ]
     return torch.stack(losses).mean()
+
+
+def _relative_distance(
+    real: Float[Tensor, "batch values"], decoded: Float[Tensor, "batch values"]
+) -> Float[Tensor, ""]:
+    size = real.abs().mean(dim=1).clamp_min(1e-4)
+    return ((real - decoded).abs().mean(dim=1) / size).mean()

@@ -5,10 +5,9 @@ from typing import Any
 
 import torch
 from pydantic import TypeAdapter
-from torch import nn
 
 from segue.audio.autoencoder.recipe import AutoencoderRecipe, ModelSettings, make_model
-from segue.audio.autoencoder.task import AutoencoderTask
+from segue.audio.autoencoder.task import Autoencoder, AutoencoderTask
 from segue.audio.data.batches import ClipBatches
 from segue.audio.data.clips import Clips
 from segue.core.files import sha256_of
@@ -80,7 +79,7 @@ def fit(
     return FitResult(folder, trainer.global_step, finished, folder.last_validation())
 
 
-def load_autoencoder(run_or_checkpoint: Path | str) -> nn.Module:
+def load_autoencoder(run_or_checkpoint: Path | str) -> Autoencoder:
     """Return the trained autoencoder of a run: its last weights, averaged where the run averages.
 
     Args:
@@ -149,4 +148,5 @@ def _make_task(recipe: AutoencoderRecipe) -> AutoencoderTask:
             recipe.bottleneck,
             recipe.optim,
             max_steps=recipe.trainer.max_steps,
+            seed=recipe.seed,
         )

@@ -32,7 +32,9 @@ class SpectralLossSettings(StrictModel):
     complex_windows: tuple[int, ...] = Field(default=(2048, 512), description="in samples")
 
 
-def mel_filters(num_bands: int, *, window_samples: int, rate_hz: int) -> Float[Tensor, "bins bands"]:
+def mel_filters(
+    num_bands: int, *, window_samples: int, rate_hz: int
+) -> Float[Tensor, "bins bands"]:
     """Return triangular filters, equally spaced on the mel scale and each of sum 1.
 
     The scale is ``2595 log10(1 + f / 700)`` (O'Shaughnessy, 1987). Bands narrower than a bin of the
@@ -76,7 +78,10 @@ class SpectralLoss(nn.Module):
         decoded: Float[Tensor, "batch channels samples"],
         real: Float[Tensor, "batch channels samples"],
     ) -> dict[str, Float[Tensor, ""]]:
-        """Return the weighted parts, ``mel`` and ``complex``."""
+        """Return the weighted parts, ``mel`` and ``complex``.
+
+        Both are means over clips, so that processes may share a batch.
+        """
         settings = self.settings
         with torch.autocast(real.device.type, enabled=False):
             pair = torch.cat([decoded.float(), real.float()]).flatten(0, 1)
@@ -101,15 +106,17 @@ class SpectralLoss(nn.Module):
         bands = magnitude @ self.get_buffer(f"filters_{window}")
         decoded, real = bands.chunk(2)
         logs = (decoded.clamp_min(_FLOOR).log10() - real.clamp_min(_FLOOR).log10()).abs().mean()
-        linear = (decoded - real).abs().mean() / real.mean().clamp_min(_FLOOR)
+        far = (decoded - real).abs().mean(dim=(1, 2))
+        linear = (far / real.mean(dim=(1, 2)).clamp_min(_FLOOR)).mean()
         return self.settings.log_weight * logs + self.settings.linear_weight * linear
 
 
 def _complex_distance(spectra: Float[Tensor, "sounds frames bins 2"]) -> Float[Tensor, ""]:
-    """Return the mean distance of spectra with square-root magnitudes, relative to the real ones."""
+    """Return the distance of spectra with square-root magnitudes, relative to the real clip's size."""
     power = spectra.square().sum(-1, keepdim=True).clamp_min(1e-12)
     decoded, real = (spectra * power**-0.25).chunk(2)
-    return (decoded - real).abs().mean() / real.abs().mean().clamp_min(1e-4)
+    size = real.abs().mean(dim=(1, 2, 3)).clamp_min(1e-3)
+    return ((decoded - real).abs().mean(dim=(1, 2, 3)) / size).mean()
 
 
 def rate_nats(posterior: Posterior) -> Float[Tensor, "batch frames"]:
@@ -118,7 +125,8 @@ def rate_nats(posterior: Posterior) -> Float[Tensor, "batch frames"]:
     return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1)
 
 
-def draw(posterior: Posterior) -> Float[Tensor, "batch latent frames"]:
+def draw(
+    posterior: Posterior, noise: Float[Tensor, "batch latent frames"]
+) -> Float[Tensor, "batch latent frames"]:
     """Draw latents: mean plus deviation times standard normal noise."""
-    noise = torch.randn_like(posterior.mean)
     return posterior.mean + (0.5 * posterior.log_variance).exp() * noise

@@ -170,6 +170,7 @@ class SpectralHead(nn.Module):
             config.decoder_width, 2 * config.channels * config.spectrum.num_bins, 1
         )
         with torch.no_grad():
+            assert self.map.bias is not None
             parts = self.map.bias.view(config.channels, 2, -1)
             parts[:, 0] = _FIRST_LOG_MAGNITUDE
 

@@ -45,7 +45,9 @@ class ObjectiveSettings(StrictModel):
     )
     adversarial_weight: float = Field(default=0.1, ge=0)
     feature_weight: float = Field(default=1.0, ge=0, description="of matched features")
-    adversarial_from_step: int = Field(default=0, ge=0, description="first step with discriminators")
+    adversarial_from_step: int = Field(
+        default=0, ge=0, description="first step with discriminators"
+    )
     adversarial_ramp_steps: int = Field(
         default=0, ge=0, description="steps in which their weights grow from 0"
     )

@@ -3,13 +3,12 @@
 from typing import Annotated, Literal
 
 from pydantic import Field
-from torch import nn
 
 from segue.audio.autoencoder.network import SpectralAutoencoder
 from segue.audio.autoencoder.objectives import ObjectiveSettings
 from segue.audio.autoencoder.original import OriginalAutoencoder, OriginalAutoencoderConfig
 from segue.audio.autoencoder.settings import AutoencoderConfig
-from segue.audio.autoencoder.task import AutoencoderOptim, BottleneckSettings
+from segue.audio.autoencoder.task import Autoencoder, AutoencoderOptim, BottleneckSettings
 from segue.audio.data.batches import ClipSettings
 from segue.core.config import StrictModel
 from segue.training.trainer import TrainerSettings
@@ -37,7 +36,7 @@ class AutoencoderRecipe(StrictModel):
     trainer: TrainerSettings
 
 
-def make_model(config: AutoencoderConfig | OriginalAutoencoderConfig) -> nn.Module:
+def make_model(config: AutoencoderConfig | OriginalAutoencoderConfig) -> Autoencoder:
     """Return a new autoencoder of either kind."""
     if isinstance(config, OriginalAutoencoderConfig):
         return OriginalAutoencoder(config)

@@ -10,12 +10,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from segue.audio.autoencoder.losses import draw, rate_nats
+from segue.audio.autoencoder.network import SpectralAutoencoder
 from segue.audio.autoencoder.objectives import ObjectiveSettings, make_objective
+from segue.audio.autoencoder.original import OriginalAutoencoder
 from segue.audio.autoencoder.settings import Posterior
 from segue.core.config import StrictModel
 from segue.errors import SettingError
 from segue.training.optim import OptimSettings, decay_groups, learning_rate_factor
 from segue.units import nats_to_bits
+
+Autoencoder = SpectralAutoencoder | OriginalAutoencoder
+"""What can be trained as the first stage."""
 
 
 class BottleneckSettings(StrictModel):
@@ -36,7 +41,7 @@ class BottleneckSettings(StrictModel):
         default=0.01, gt=0, description="how fast the price moves: log price per relative excess"
     )
     latent_noise: float = Field(
-        default=0.0, ge=0, description="largest deviation of noise added before the decoder"
+        default=0.0, ge=0, description="typical deviation of noise added before the decoder"
     )
 
 
@@ -53,7 +58,9 @@ class AutoencoderOptim(StrictModel):
         default=1.0, gt=0, description="largest gradient norm, of both networks each"
     )
     freeze_encoder_from_step: int | None = Field(
-        default=None, ge=0, description="the encoder stays as it is from there on, and so the latents"
+        default=None,
+        ge=0,
+        description="the encoder stays as it is from there on, and so the latents",
     )
 
 
@@ -69,20 +76,23 @@ class AutoencoderTask(lightning.LightningModule):
         bottleneck: the price of information.
         optim: the optimisers.
         max_steps: steps of the whole run, for the schedules.
+        seed: of the noise on the latents.
     """
 
     price: Tensor
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Autoencoder,
         objective: ObjectiveSettings,
         bottleneck: BottleneckSettings,
         optim: AutoencoderOptim,
         *,
         max_steps: int,
+        seed: int = 0,
     ) -> None:
         super().__init__()
+        self.seed = seed
         self.automatic_optimization = False
         self.model = model
         self.settings = objective
@@ -91,9 +101,7 @@ class AutoencoderTask(lightning.LightningModule):
         self.max_steps = max_steps
         config = model.config
         self.hop_seconds = config.hop_samples / config.rate_hz
-        self.objective = make_objective(
-            objective, rate_hz=config.rate_hz, channels=config.channels
-        )
+        self.objective = make_objective(objective, rate_hz=config.rate_hz, channels=config.channels)
         self.register_buffer("price", torch.tensor(bottleneck.kl_weight))
         self.validation_sums: dict[str, Tensor] = {}
 
@@ -127,12 +135,18 @@ class AutoencoderTask(lightning.LightningModule):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             posterior = self.model.encode(audio)
             posterior = Posterior(posterior.mean.float(), posterior.log_variance.float())
-        latents = draw(posterior)
+        latents = draw(posterior, self._noise(posterior.mean))
         if self.bottleneck.latent_noise:
-            shape = (len(latents), 1, 1)
-            size = self.bottleneck.latent_noise * torch.rand(shape, device=latents.device)
-            latents = latents + size * torch.randn_like(latents)
+            size = self.bottleneck.latent_noise * self._noise(latents[:, :1, :1], salt=1).abs()
+            latents = latents + size * self._noise(latents, salt=2)
         return self.model.decode(latents).float(), posterior
+
+    def _noise(self, like: Tensor, *, salt: int = 0) -> Tensor:
+        """Return normal noise for this process's rows, the same however many processes share them."""
+        rank, world = self.global_rank, self.trainer.world_size
+        source = torch.Generator().manual_seed((self.global_step * 3 + salt) * 65_537 + self.seed)
+        whole = torch.randn((like.shape[0] * world, *like.shape[1:]), generator=source)
+        return whole[rank::world].to(like.device)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
         """Take a step of the autoencoder, then one of the discriminator."""
@@ -171,7 +185,9 @@ class AutoencoderTask(lightning.LightningModule):
             return {}
         self.discriminator.requires_grad_(True)
         loss = self.objective.telling(*self._crop(decoded.detach(), real, batch_idx))
-        optimizer = self.optimizers(use_pl_optimizer=False)[1]
+        optimizers = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizers, list)
+        optimizer = optimizers[1]
         self._step(optimizer, loss, self.discriminator)
         return {"discriminator": loss}
 
@@ -189,7 +205,9 @@ class AutoencoderTask(lightning.LightningModule):
         optimizer.step()
         schedules = self.lr_schedulers()
         several = schedules if isinstance(schedules, list) else [schedules]
-        several[0 if net is self.model else 1].step()
+        schedule = several[0 if net is self.model else 1]
+        assert schedule is not None
+        schedule.step()
         return norm.detach()
 
     def _move_price(self, rate: Tensor) -> None:
