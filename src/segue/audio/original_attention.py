@@ -11,7 +11,7 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,16 +23,15 @@ Positions = Literal["ten_seconds", "any"]
 _BASE = 10_000.0
 
 
-def sinusoids(frames: int, width: int, *, device: torch.device) -> Float[Tensor, "frames width"]:
-    """Return sines and cosines of the frame number, by turns (Vaswani et al., 2017, section 3.5).
+def sinusoids(places: Int[Tensor, " frames"], width: int) -> Float[Tensor, "frames width"]:
+    """Return sines and cosines of positions, by turns (Vaswani et al., 2017, section 3.5).
 
     Args:
-        frames: number of positions, from 0.
+        places: positions, whole numbers.
         width: channels, an even number.
-        device: where to make them.
     """
-    rates = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(_BASE) / width))
-    angles = torch.arange(frames, device=device).unsqueeze(-1) * rates
+    steps = torch.arange(0, width, 2, device=places.device)
+    angles = places.unsqueeze(-1) * torch.exp(steps * (-math.log(_BASE) / width))
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
 
 
@@ -51,7 +50,7 @@ class SinusoidalPositions(nn.Module):
         super().__init__()
         self.width = width
         fixed = positions == "ten_seconds"
-        table = sinusoids(max_frames, width, device=torch.device("cpu")) if fixed else None
+        table = sinusoids(torch.arange(max_frames), width) if fixed else None
         self.register_buffer("table", table, persistent=False)
 
     def forward(self, hidden: Float[Tensor, "batch frames width"]) -> Float[Tensor, "frames width"]:
@@ -62,7 +61,8 @@ class SinusoidalPositions(nn.Module):
         """
         frames = hidden.shape[1]
         if self.table is None:
-            return sinusoids(frames, self.width, device=hidden.device).to(hidden.dtype)
+            places = torch.arange(frames, device=hidden.device)
+            return sinusoids(places, self.width).to(hidden.dtype)
         if frames > self.table.shape[0]:
             raise SettingError(
                 f"The original's positions end after {self.table.shape[0]} frames, {frames} were "

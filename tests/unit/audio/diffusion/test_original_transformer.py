@@ -1,0 +1,188 @@
+"""The original's diffusion transformer: size, its oddities and their fixes, its objective."""
+
+import math
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from segue.audio.diffusion.original import (
+    OriginalTransformer,
+    OriginalTransformerConfig,
+    modulate,
+    noise_loss,
+    time_sinusoids,
+)
+from segue.audio.diffusion.schedules import DiscreteSchedule, ScheduleSettings, make_schedule
+from segue.errors import SettingError
+
+TINY = OriginalTransformerConfig(
+    latent_channels=4, width=16, depth=2, heads=2, kernel_size=3, max_frames=20
+)
+
+
+def seeded(**changes: object) -> OriginalTransformer:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        return OriginalTransformer(TINY.model_copy(update=changes)).eval()
+
+
+def size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def powers(**settings: float) -> Tensor:
+    schedule = make_schedule(ScheduleSettings(schedule="ddpm", **settings))
+    assert isinstance(schedule, DiscreteSchedule)
+    return torch.from_numpy(schedule.alpha_bars)
+
+
+def test_the_originals_number_of_weights_and_where_they_are():
+    with torch.device("meta"):
+        model = OriginalTransformer(OriginalTransformerConfig())
+    layers = [*(block.feed_forward for block in model.blocks), model.final]
+    assert size(model) == 22_688_672
+    assert sum(map(size, layers)) / size(model) == pytest.approx(0.82, abs=0.005)
+    assert (len(model.blocks), model.config.width, model.config.heads) == (8, 192, 8)
+
+
+def test_time_features_are_cosines_then_sines():
+    features = time_sinusoids(torch.tensor([0.0, 3.0]), 8)
+    assert features[0].tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
+    rates = [10_000 ** (-k / 4) for k in range(4)]
+    expected = [math.cos(3 * r) for r in rates] + [math.sin(3 * r) for r in rates]
+    assert features[1].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_time_may_be_a_whole_number_or_not():
+    model, latents = seeded(), torch.randn(2, 4, 6)
+    steps = torch.tensor([3, 400])
+    assert torch.equal(model(latents, steps), model(latents, steps.float()))
+    assert not torch.allclose(model(latents, steps), model(latents, steps + 50))
+
+
+def test_fixed_positions_end_and_any_goes_on():
+    fixed, free = seeded(), OriginalTransformer(TINY.model_copy(update={"positions": "any"}))
+    free.load_state_dict(fixed.state_dict())
+    latents, step = torch.randn(1, 4, 20), torch.tensor([7.0])
+    assert torch.equal(free(latents, step), fixed(latents, step))
+    longer = torch.randn(1, 4, 33)
+    with pytest.raises(SettingError, match="end after 20 frames, 33 were given"):
+        fixed(longer, step)
+    assert free(longer, step).shape == longer.shape
+
+
+@pytest.mark.parametrize(("placement", "share"), [("inside_gate", 1.0), ("outside_gate", 0.0)])
+def test_where_the_residual_of_attention_is(placement: str, share: float):
+    block = seeded(attention_residual=placement).blocks[0]
+    nn.init.zeros_(block.attention.out.weight)
+    nn.init.zeros_(block.feed_forward.down.weight)
+    nn.init.zeros_(block.feed_forward.down.bias)
+    hidden, condition = torch.randn(1, 5, 16), torch.randn(1, 16)
+    shift, scale, gate, *_ = block.modulation(condition)
+    expected = hidden + share * gate * modulate(hidden, shift, scale)
+    assert torch.allclose(block(hidden, condition, None), expected, atol=1e-6)
+
+
+def test_the_last_layer_replaces_the_stream_or_adds_to_it():
+    outputs = []
+    for final_residual in (False, True):
+        model = seeded(final_residual=final_residual)
+        nn.init.zeros_(model.final.down.weight)
+        nn.init.zeros_(model.final.down.bias)
+        nn.init.zeros_(model.last.bias)
+        outputs.append(model(torch.randn(1, 4, 6), torch.tensor([3.0])).abs().max())
+    assert outputs[0] == 0
+    assert outputs[1] > 0.01
+
+
+def test_zero_init_makes_blocks_the_identity():
+    hidden, condition = torch.randn(1, 5, 16), torch.randn(1, 16)
+    plain, fixed = seeded(), seeded(zero_init=True)
+    assert torch.equal(fixed.blocks[0](hidden, condition, None), hidden)
+    assert not torch.allclose(plain.blocks[0](hidden, condition, None), hidden)
+    assert fixed(torch.randn(1, 4, 6), torch.tensor([3.0])).abs().max() == 0
+
+
+def test_every_fourth_block_reads_the_text():
+    model = seeded(cross_attention=True, depth=6)
+    reads = [block.cross_attention is not None for block in model.blocks]
+    assert reads == [True, False, False, False, True, False]
+    latents, step = torch.randn(1, 4, 6), torch.tensor([3.0])
+    one, other = (
+        model(latents, step, torch.randn(1, 3, 16)),
+        model(latents, step, torch.randn(1, 9, 16)),
+    )
+    assert one.shape == latents.shape
+    assert not torch.allclose(one, other)
+
+
+def test_text_and_model_must_fit():
+    latents, step, text = torch.randn(1, 4, 6), torch.tensor([3.0]), torch.randn(1, 3, 16)
+    with pytest.raises(SettingError, match="A text was given"):
+        seeded()(latents, step, text)
+    with pytest.raises(SettingError, match="none to a model with it"):
+        seeded(cross_attention=True)(latents, step)
+
+
+def test_the_originals_steps_leave_a_signal_at_the_end():
+    last = float(powers()[-1])
+    assert 10 * math.log10(last / (1 - last)) == pytest.approx(-21.9, abs=0.05)
+    last = float(powers(first_beta=2e-4, last_beta=0.04)[-1])
+    assert 10 * math.log10(last / (1 - last)) < -40
+
+
+def test_the_loss_is_the_error_of_the_noise():
+    latents, noise = torch.randn(3, 4, 6), torch.randn(3, 4, 6)
+    steps = torch.tensor([0, 250, 499])
+    bars = powers()
+
+    def knows(noisy: Tensor, given: Tensor) -> Tensor:
+        assert torch.equal(given, steps)
+        share = bars[given].float().view(-1, 1, 1)
+        return (noisy - share.sqrt() * latents) / (1 - share).sqrt()
+
+    assert noise_loss(knows, latents, bars, steps=steps, noise=noise) < 1e-6
+    silent = noise_loss(lambda noisy, _: torch.zeros_like(noisy), latents, bars, noise=noise)
+    assert torch.allclose(silent, noise.square().mean())
+
+
+def test_steps_are_drawn_from_all_of_them():
+    torch.manual_seed(0)
+    seen: list[int] = []
+
+    def note(noisy: Tensor, steps: Tensor) -> Tensor:
+        seen.extend(steps.tolist())
+        return noisy
+
+    for _ in range(20):
+        noise_loss(note, torch.zeros(200, 1, 1), powers())
+    assert (min(seen), max(seen)) == (0, 499)
+    assert len(set(seen)) > 490
+
+
+@pytest.mark.parametrize("changes", [{}, {"zero_init": True, "attention_residual": "outside_gate"}])
+def test_the_loss_falls_and_gradients_reach_every_weight(changes: dict[str, object]):
+    torch.manual_seed(1)
+    model = seeded(**changes).train()
+    frames = torch.arange(16)
+    latents = torch.stack([torch.sin(frames * 0.3 * k) for k in range(1, 5)]).expand(8, 4, 16)
+    optim = torch.optim.Adam(model.parameters(), 3e-3)
+    steps, noise = torch.arange(8) * 60, torch.randn(8, 4, 16)
+    losses = []
+    for _ in range(30):
+        losses.append(noise_loss(model, latents, powers(), steps=steps, noise=noise))
+        optim.zero_grad()
+        losses[-1].backward()
+        optim.step()
+    assert losses[-1] < 0.7 * losses[0]
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    "setting", [{"width": 30, "heads": 8}, {"kernel_size": 4}, {"time_features": 33}]
+)
+def test_sizes_that_cannot_be_built_are_refused(setting: dict[str, int]):
+    with pytest.raises(ValidationError):
+        OriginalTransformerConfig(**setting)
