@@ -113,8 +113,6 @@ def download(
     label = f"downloading {target.name} (MB)"
     with progress(label, total=bytes_to_megabytes(num_bytes)) as advance:
         transfer = _Transfer(url, part, num_bytes, exact, timeout_s, advance)
-        if exact and transfer.received > num_bytes:
-            part.unlink()
         advance(bytes_to_megabytes(transfer.received))
         _persist(transfer, retries=retries, pause_s=pause_s)
     try:

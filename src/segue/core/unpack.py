@@ -153,19 +153,15 @@ def _safe_name(archive: Path, member: Member) -> PurePosixPath:
 
 def _zip_fault(member: zipfile.ZipInfo) -> str | None:
     """Say what a zip member is if it is neither a plain file nor a folder."""
-    kind = stat.S_IFMT(member.external_attr >> 16)
-    if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
-        return "a link" if kind == stat.S_IFLNK else "a special file"
+    if stat.S_IFMT(member.external_attr >> 16) not in {0, stat.S_IFREG, stat.S_IFDIR}:
+        return "a link or a device"
     return "encrypted" if member.flag_bits & 1 else None
 
 
 def _tar_fault(member: tarfile.TarInfo) -> str | None:
     """Say what a tar member is if it is neither a plain file nor a folder."""
-    if member.issym() or member.islnk():
-        return "a link"
-    return (
-        None if (member.isreg() and not member.issparse()) or member.isdir() else "a special file"
-    )
+    plain = member.isdir() or (member.isreg() and not member.issparse())
+    return None if plain else "a link or a device"
 
 
 def _is_there(folder: Path, entry: _Entry) -> bool:

@@ -45,7 +45,8 @@ def test_a_whole_file_arrives_under_its_hash(
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_progress_ends_at_the_total(loopback: Loopback, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ranges", [True, False])
+def test_progress_ends_at_the_total(loopback: Loopback, tmp_path: Path, ranges: bool) -> None:
     told: dict[str, list[float]] = {}
 
     @contextlib.contextmanager
@@ -57,7 +58,7 @@ def test_progress_ends_at_the_total(loopback: Loopback, tmp_path: Path) -> None:
 
         yield advance
 
-    loopback.cuts = [1_000_000]
+    loopback.ranges, loopback.cuts = ranges, [1_000_000]
     get(loopback, tmp_path / "a.zip", progress=progress)
     assert len(told) == 2
     for total, done in told.values():

@@ -120,10 +120,11 @@ def test_limits_on_number_and_size(tmp_path: Path) -> None:
     assert unpack(tmp_path / "pack", tmp_path / "out", most_files=2, most_bytes=10_000) == 2
 
 
-def test_a_file_that_is_more_than_it_says_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("num_bytes", [100, 6_000])
+def test_a_file_of_another_size_than_it_says_is_refused(tmp_path: Path, num_bytes: int) -> None:
     content = bytearray(zip_of({"a": b"0" * 5_000}))
     place = content.rfind(b"PK\x01\x02") + 24
-    content[place : place + 4] = (100).to_bytes(4, "little")
+    content[place : place + 4] = num_bytes.to_bytes(4, "little")
     (tmp_path / "pack").write_bytes(content)
     with pytest.raises(DataError):
         unpack(tmp_path / "pack", tmp_path / "out")
