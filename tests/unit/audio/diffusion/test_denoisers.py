@@ -153,6 +153,12 @@ def test_rescaling_silence_stays_silent() -> None:
     assert not denoise(DATA, 0.5).any()
 
 
+def test_rescaling_leaves_a_constant_alone() -> None:
+    one = np.ones_like(DATA)
+    denoise = guided(lambda x, t: one, lambda x, t: -one, 2.0, rescale=1.0)
+    np.testing.assert_allclose(denoise(DATA, 0.5), 3 * one)
+
+
 def test_known_places_are_held_even_where_unknown_is_no_number() -> None:
     mask = np.zeros((1, 1, 8), bool)
     mask[..., :3] = True

@@ -159,11 +159,38 @@ def test_a_mixture_is_drawn_as_it_is(name: str, schedule_name: str) -> None:
     result = draw(mixture(schedule, means, 0.3, weights), noise(6, (1, 1, 5000)), FrameNoise(7))
     shares = [(np.abs(result - mean) < 0.7).mean() for mean in means]
     np.testing.assert_allclose(shares, weights, atol=0.025)
-    # The mixture's own quantiles, by inverting its distribution function.
-    grid = np.linspace(-4, 4, 4001)
-    levels = (weights * norm.cdf((grid[:, None] - means) / 0.3)).sum(1)
-    true = np.interp((np.arange(5000) + 0.5) / 5000, levels, grid)
+    true = mixture_quantiles(means, 0.3, weights, 5000)
     assert wasserstein_distance(result.ravel(), true) < 0.08
+
+
+def mixture_quantiles(
+    means: np.ndarray, deviation: float, weights: np.ndarray, count: int
+) -> np.ndarray:
+    """Evenly spaced quantiles of a mixture of Gaussians, by inverting its distribution function."""
+    grid = np.linspace(-4, 4, 4001)
+    levels = (weights * norm.cdf((grid[:, None] - means) / deviation)).sum(1)
+    return np.interp((np.arange(count) + 0.5) / count, levels, grid)
+
+
+@pytest.mark.parametrize(
+    ("name", "distances"),
+    [
+        ("euler", (0.184, 0.089, 0.045)),
+        ("heun", (0.239, 0.068, 0.025)),
+        ("dpm++2m", (0.115, 0.037, 0.014)),
+        ("ddpm", (0.239, 0.107, 0.056)),
+    ],
+)
+def test_the_table_in_the_explanation(name: str, distances: tuple[float, ...]) -> None:
+    means, weights = np.array([-2.0, 0.5, 2.0]) / 1.7, np.array([0.5, 0.2, 0.3])
+    count, deviation = 4000, 0.3 / 1.7
+    x = norm.ppf((np.arange(count) + 0.5) / count).astype(np.float32)[None, None]
+    true = mixture_quantiles(means, deviation, weights, count)
+    exact = mixture(FLOW, means, deviation, weights)
+    for evaluations, wanted in zip((4, 8, 16), distances, strict=True):
+        steps = (evaluations + 1) // 2 if name == "heun" else evaluations
+        result = sampler(sampler=name, steps=steps)(exact, x, FrameNoise(1))
+        assert wasserstein_distance(result.ravel(), true) == pytest.approx(wanted, abs=0.006)
 
 
 def test_second_order_pays_at_equal_evaluations() -> None:
@@ -202,6 +229,12 @@ def test_pingpong_with_a_distilled_model_draws_from_the_data() -> None:
         )
         assert result.mean() == pytest.approx(MEAN, abs=0.015)
         assert result.std() == pytest.approx(DEVIATION, abs=0.015)
+
+
+def test_pingpong_with_a_plain_model_has_too_little_variance() -> None:
+    exact = gaussian(FLOW, MEAN, DEVIATION)
+    result = pingpong(exact, noise(0, (1, 1, 20_000)), time_grid(8), FLOW, FrameNoise(1))
+    assert result.std() < 0.7 * DEVIATION
 
 
 def test_pingpong_puts_fresh_noise_on_what_was_predicted() -> None:
