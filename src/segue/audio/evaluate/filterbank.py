@@ -1,5 +1,7 @@
 """Short-time spectra and mel filters in NumPy, as librosa defines them."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,30 +65,41 @@ def mel_filters(
 
 
 def short_time_spectrum(
-    signal: Floats, window_samples: int, hop_samples: int
+    signal: Floats,
+    transform_samples: int,
+    hop_samples: int,
+    *,
+    window_samples: int | None = None,
+    edges: Literal["constant", "reflect"] = "constant",
 ) -> NDArray[np.complexfloating]:
     """Hann-windowed Fourier transforms, centred: frame k is about sample ``k * hop_samples``.
 
-    The signal is continued by half a window of zeros on both sides (librosa's ``center=True``).
-
     Args:
         signal: one channel. Shape ``samples``.
-        window_samples: length of the window and the transform.
+        transform_samples: length of the transform.
         hop_samples: distance of the frames.
+        window_samples: length of the window, in the middle of the transform; as long by default.
+        edges: what stands before and after the signal, half a transform of it: zeros (librosa) or
+            the mirrored signal (PyTorch, auraloss).
 
     Returns:
         Spectra without any scaling. Shape ``frames bins``, ``1 + samples // hop_samples`` frames.
 
     Raises:
-        DataError: the signal is not one channel, or empty.
+        DataError: the signal is not one channel, or too short to be mirrored.
     """
-    if signal.ndim != 1 or not len(signal):
+    half = transform_samples // 2
+    if signal.ndim != 1 or len(signal) < (half + 1 if edges == "reflect" else 1):
         raise DataError(
-            f"A spectrum needs one channel of at least one sample; shape {signal.shape} was given."
+            f"A spectrum of {transform_samples} samples cannot be taken of an array of shape "
+            f"{signal.shape}; give one channel of more than {half} samples."
         )
-    padded = np.pad(signal, window_samples // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, window_samples)[::hop_samples]
-    return np.fft.rfft(frames * hann(window_samples).astype(signal.dtype), axis=-1)
+    window = hann(window_samples or transform_samples)
+    before = (transform_samples - len(window)) // 2
+    window = np.pad(window, (before, transform_samples - len(window) - before))
+    padded = np.pad(signal, half, mode=edges)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, transform_samples)[::hop_samples]
+    return np.fft.rfft(frames * window.astype(signal.dtype), axis=-1)
 
 
 def hann(window_samples: int) -> NDArray[np.float64]:
