@@ -173,3 +173,65 @@ def music(
         wave += np.sin(2 * np.pi * (pitch * time + glide * time**2 / 2) + phase)
     wave = 0.1 * wave * (1 + 0.5 * np.sin(2 * np.pi * 2 * time))
     return (wave + 0.003 * rng.standard_normal(wave.shape)).astype(np.float32)
+
+
+class Samples:
+    """An autoencoder that keeps everything: a latent frame is its samples. Encoder and decoder at once."""
+
+    def __init__(self, hop_samples: int, *, decodes: bool) -> None:
+        self.hop_samples, self.decodes = hop_samples, decodes
+        self.inputs = ("latents",) if decodes else ("audio",)
+        self.outputs = ("audio",) if decodes else ("mean", "log_variance")
+
+    def __call__(self, feeds: Any) -> dict[str, np.ndarray]:
+        if self.decodes:
+            latents = feeds["latents"]
+            return {"audio": latents.transpose(0, 2, 1).reshape(len(latents), 1, -1)}
+        audio = feeds["audio"]
+        latents = audio.reshape(len(audio), -1, self.hop_samples).transpose(0, 2, 1)
+        return {"mean": latents.copy(), "log_variance": np.zeros_like(latents)}
+
+
+class SineNetwork:
+    """A flow network that goes on with the sine that it is shown, at a frequency that it knows."""
+
+    inputs = ("latents", "known", "mask", "time", "step", "label")
+    outputs = ("output",)
+
+    def __init__(self, cycles_per_sample: float) -> None:
+        self.angle = 2 * np.pi * cycles_per_sample
+
+    def __call__(self, feeds: Any) -> dict[str, np.ndarray]:
+        x, known, mask = feeds["latents"], feeds["known"], feeds["mask"]
+        hop, frames = x.shape[1:]
+        wave = known[0].T.ravel()
+        seen = np.repeat(mask[0, 0] > 0, hop)
+        phase = self.angle * np.arange(hop * frames)
+        basis = np.stack([np.cos(phase), np.sin(phase)], axis=1)
+        weights = np.linalg.lstsq(basis[seen], wave[seen], rcond=None)[0]
+        clean = (basis @ weights).reshape(frames, hop).T[None].astype(np.float32)
+        return {"output": (x - clean) / feeds["time"][:, None, None]}
+
+
+def sine_model(
+    hertz: float, *, rate_hz: int = RATE_HZ, hop_samples: int = 40, frames: int = 60
+) -> Any:
+    """Return a model whose every step is known: see `Samples` and `SineNetwork`."""
+    from segue.audio.loaded import AudioModel, read_parts
+
+    settings = config(front="waveform")
+    settings["audio"]["rate_hz"] = rate_hz
+    settings["codec"] |= {
+        "hop_samples": hop_samples,
+        "latent_channels": hop_samples,
+        "context_frames": 0,
+        "mean": [0.0] * hop_samples,
+        "deviation": [0.5] * hop_samples,
+    }
+    settings["model"] = {"frames": frames}
+    return AudioModel.of(
+        read_parts(settings, where="a test"),
+        encoder=Samples(hop_samples, decodes=False),
+        decoder=Samples(hop_samples, decodes=True),
+        transformer=SineNetwork(hertz / rate_hz),
+    )

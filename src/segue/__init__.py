@@ -8,13 +8,10 @@ Example:
     >>> segue.open("sound.mp3").extend(20).save("longer.wav")             # doctest: +SKIP
 """
 
-import builtins
-import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from segue.audio.recording import generate
     from segue.symbolic.song import compose
 
@@ -24,7 +21,7 @@ __all__ = ["__version__", "compose", "generate", "open"]
 _MIDI_ENDINGS = (".mid", ".midi", ".kar", ".rmi", ".smf")
 
 
-def open(path: "Path | str") -> Any:  # noqa: A001 - the name users expect
+def open(path: Path | str) -> Any:  # noqa: A001 - the name users expect
     """Read a MIDI file or a sound file.
 
     Args:
@@ -48,7 +45,7 @@ def open(path: "Path | str") -> Any:  # noqa: A001 - the name users expect
 def _is_midi(path: str) -> bool:
     """Say whether a file is MIDI, bare or in a RIFF envelope."""
     try:
-        with builtins.open(path, "rb") as stream:
+        with Path(path).open("rb") as stream:
             start = stream.read(12)
     except OSError:
         start = b""

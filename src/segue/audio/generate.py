@@ -18,7 +18,7 @@ from segue.audio.diffusion.samplers import SamplerSettings
 from segue.audio.loaded import AudioModel
 from segue.audio.loudness import Measures, SignalMeter
 from segue.audio.sound import Sound, Tape, converted, cut
-from segue.audio.windows import Drawer, Window, plan
+from segue.audio.windows import Drawer, Window, plan, plan_backwards
 from segue.core.progress import Advance, Progress, silent
 from segue.errors import SettingError
 from segue.units import samples_to_seconds, seconds_to_samples
@@ -70,11 +70,13 @@ class Maker:
             raise SettingError(f"A seed must be 0 or above, but {self.seed} was given.")
         return Drawer(self.model, self.settings, self.model.label_index(self.label), self.seed)
 
-    def plan(self, first: int, last: int, total: int) -> list[Window]:
-        """Lay windows of the model's length, see `segue.audio.windows.plan`."""
+    def plan(self, first: int, last: int, total: int, *, backwards: bool = False) -> list[Window]:
+        """Lay windows of the model's length, see `segue.audio.windows.plan` and `plan_backwards`."""
         parts = self.model.parts
         if not parts.codec.length_free:
             return [Window(0, total, first, last)]
+        if backwards:
+            return plan_backwards(last, total, frames=parts.frames, patch=parts.patch)
         return plan(first, last, total, frames=parts.frames, patch=parts.patch)
 
     @contextlib.contextmanager

@@ -36,7 +36,8 @@ FADE_SECONDS: Final = 0.02
 """Length of the cross-fade inside each edge of a hole."""
 
 _LEAD_FRAMES = 2
-"""Latent frames beside a hole that are decoded with it, for the filters of the resampling."""
+"""Latent frames beside a hole that are decoded with it, for the filters of the resampling; drawn with it
+and thrown away where nothing is known there."""
 
 
 @dataclass(frozen=True)
@@ -140,19 +141,27 @@ class Hole:
         known = np.concatenate([left.known, right.known], axis=1)
         gain = entry_gain(self.maker.model, measure(known, codec.rate_hz))
         before, after = self._latents(left, gain), self._latents(right, gain)
-        first, last = before.shape[1], before.shape[1] + self._num_frames
-        windows = self.maker.plan(first, last, last + after.shape[1])
+        edges = [0 if side.frames else _LEAD_FRAMES for side in (left, right)]
+        first = before.shape[1]
+        last = first + edges[0] + self._num_frames + edges[1]
+        leads_in = not first and after.shape[1] > 0
+        windows = self.maker.plan(first, last, last + after.shape[1], backwards=leads_in)
         context = codec.settings.context_frames
         lead = min(_LEAD_FRAMES + context, first)
         tape = Tape(self.sound.rate_hz, self.sound.channels)
         label = "extending" if self.start == self.stop else "inpainting"
         with self.maker.watched(label, windows) as progress:
-            drawn = self.maker.drawer.fill(windows, before=before, after=after, progress=progress)
+            drawer = self.maker.drawer
+            drawn = (
+                drawer.fill_backwards(windows, after=after, progress=progress)
+                if leads_in
+                else drawer.fill(windows, before=before, after=after, progress=progress)
+            )
             latents = itertools.chain(
                 [before[:, first - lead :]], drawn, [after[:, : context + _LEAD_FRAMES]]
             )
             heard = codec.decode_blocks(spec.denormalise(block) for block in latents)
-            measured = record(tape, self._at_own_rate(heard, lead * spec.hop_samples))
+            measured = record(tape, self._at_own_rate(heard, (lead + edges[0]) * spec.hop_samples))
         tape.gain = min(1.0 / gain, FULL_SCALE / max(measured.peak, 1e-9))
         return tape
 

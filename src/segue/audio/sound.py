@@ -5,6 +5,7 @@ being held whole.
 """
 
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,7 @@ class Tape:
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="segue-")  # noqa: SIM115 - kept open
+                weakref.finalize(self, self._file.close)
                 for held in self._blocks:
                     self._file.write(held.data)
                 self._blocks = []

@@ -75,6 +75,25 @@ def plan(first: int, last: int, total: int, *, frames: int, patch: int = 1) -> l
     return found
 
 
+def plan_backwards(last: int, total: int, *, frames: int, patch: int = 1) -> list[Window]:
+    """Lay windows from the end of a hole to its beginning, frame 0; only what is behind is known.
+
+    Args:
+        last: where the hole ends.
+        total: where what is known ends.
+        frames: length of a window.
+        patch: windows are a multiple of this long; what that adds lies in front and is thrown away.
+
+    Returns:
+        In the order of drawing; the first ones stand last.
+    """
+    mirrored = plan(total - last, total, total, frames=frames, patch=patch)
+    return [
+        Window(total - stop, total - start, total - end, total - first)
+        for start, stop, first, end in mirrored
+    ]
+
+
 @dataclass(frozen=True, eq=False)
 class Drawer:
     """Draws windows of latents.
@@ -82,7 +101,7 @@ class Drawer:
     Attributes:
         model: the bundle.
         settings: of the sampler.
-        label: index of the label + 1, or 0.
+        label: index of the label + 1, or 0; guidance is for labels and not used without one.
         seed: same seed, same latents.
     """
 
@@ -111,7 +130,10 @@ class Drawer:
             strength: time that drawing begins at; 1 is from nothing but noise.
             progress: told of every call of the network.
         """
-        sampler = make_sampler(self.settings, self.model.schedule)
+        settings = self.settings
+        if not self.label:
+            settings = settings.model_copy(update={"guidance": 1.0})
+        sampler = make_sampler(settings, self.model.schedule)
         given, seen = known[None], mask[None, None]
         rng = FrameNoise(self.seed, start_frame=start_frame)
         x = rng.standard_normal(given.shape)
@@ -139,7 +161,7 @@ class Drawer:
             denoiser = self.model.denoiser(known, mask, label=label)
             return inpainted(denoiser, known, mask) if mask.any() else denoiser
 
-        guides = self.label and self.settings.guidance != 1
+        guides = sampler.settings.guidance != 1
         return sampler(
             asked(self.label),
             x,
@@ -174,26 +196,61 @@ class Drawer:
         """
         held = before
         for window in windows:
-            size = window.stop - window.start
-            known = np.zeros((before.shape[0], size), np.float32)
-            mask = np.zeros(size, bool)
-            left = window.first - window.start
-            shown = min(left, held.shape[1])
-            if shown:
-                known[:, left - shown : left] = held[:, held.shape[1] - shown :]
-                mask[left - shown : left] = True
-            right = after[:, : window.stop - window.last] if window is windows[-1] else after[:, :0]
-            place = slice(window.last - window.start, window.last - window.start + right.shape[1])
-            known[:, place] = right
-            mask[place] = True
-            drawn = self.draw(
-                known,
-                mask,
-                start_frame=window.start,
+            new = self._one(
+                window,
+                held,
+                after if window is windows[-1] else after[:, :0],
                 base=None if base is None else base(window.start, window.stop),
                 strength=strength,
                 progress=progress,
             )
-            new = drawn[:, left : left + window.last - window.first]
             held = np.concatenate([held, new], axis=1)[:, -2 * self.model.parts.frames :]
             yield new
+
+    def fill_backwards(
+        self, windows: list[Window], *, after: Latents, progress: Progress = silent
+    ) -> Iterator[Latents]:
+        """Draw what leads to something: the last window first, so that all of it grows from that.
+
+        All latents are kept until the first one is drawn: 8 kB a second or so.
+
+        Args:
+            windows: from `plan_backwards`.
+            after: known latents behind the hole.
+            progress: told of every call of the network.
+
+        Yields:
+            The frames of every window in the order of time.
+        """
+        found: list[Latents] = []
+        held, nothing = after, after[:, :0]
+        for window in windows:
+            new = self._one(window, nothing, held, progress=progress)
+            held = np.concatenate([new, held], axis=1)[:, : 2 * self.model.parts.frames]
+            found.append(new)
+        yield from reversed(found)
+
+    def _one(
+        self,
+        window: Window,
+        left: Latents,
+        right: Latents,
+        *,
+        base: Latents | None = None,
+        strength: float = 1.0,
+        progress: Progress,
+    ) -> Latents:
+        """Draw one window between what is known on its left and on its right; return what is new."""
+        before, size = window.first - window.start, window.last - window.first
+        shown_left = min(before, left.shape[1])
+        shown_right = min(window.stop - window.last, right.shape[1])
+        known = np.zeros((left.shape[0], window.stop - window.start), np.float32)
+        mask = np.zeros(known.shape[1], bool)
+        known[:, before - shown_left : before] = left[:, left.shape[1] - shown_left :]
+        mask[before - shown_left : before] = True
+        known[:, before + size : before + size + shown_right] = right[:, :shown_right]
+        mask[before + size : before + size + shown_right] = True
+        drawn = self.draw(
+            known, mask, start_frame=window.start, base=base, strength=strength, progress=progress
+        )
+        return drawn[:, before : before + size]
