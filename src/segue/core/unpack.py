@@ -6,14 +6,17 @@ a stopped run goes on where it was.
 
 import contextlib
 import lzma
+import os
 import re
 import stat
 import tarfile
 import tempfile
+import threading
 import zipfile
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -78,15 +81,17 @@ def unpack(
         require_space(
             folder, sum(entry.num_bytes for entry in missing), f"what {archive.name} holds"
         )
-        safe_parents: set[Path] = set()
         folder.mkdir(parents=True, exist_ok=True)
+        safe: set[Path] = set()
+        for entry in missing:
+            _make_parent(folder, entry.name, safe)
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as temporary:
-            piece = Path(temporary) / "piece"
-            for entry in track(missing, f"unpacking {archive.name}", progress=progress):
-                _make_parent(folder, entry.name, safe_parents)
-                with _source(pack, entry.member) as source:
-                    _write(source, entry, piece)
-                piece.replace(folder / entry.name)
+            writer = _Writer(pack, folder, Path(temporary))
+            num_threads = 1 if isinstance(pack, tarfile.TarFile) else os.cpu_count()
+            label = f"unpacking {archive.name}"
+            with contextlib.closing(_in_threads(writer, missing, num_threads)) as done:
+                for _ in track(done, label, total=len(missing), progress=progress):
+                    pass
     return len(entries)
 
 
@@ -179,6 +184,39 @@ def _make_parent(folder: Path, name: PurePosixPath, safe: set[Path]) -> None:
     if not parent.resolve().is_relative_to(folder.resolve()):
         raise DataError(f"{parent} leads out of {folder} through a link: refused.")
     safe.add(parent)
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Writes files of an archive; several threads may call it for different files."""
+
+    pack: zipfile.ZipFile | tarfile.TarFile
+    folder: Path
+    temporary: Path
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, entry: _Entry) -> None:
+        """Write one file, whole or not at all."""
+        piece = self.temporary / str(threading.get_ident())
+        with self.lock:
+            source = _source(self.pack, entry.member)
+        try:
+            _write(source, entry, piece)
+        finally:
+            with self.lock:
+                source.close()
+        piece.replace(self.folder / entry.name)
+
+
+def _in_threads(
+    writer: _Writer, entries: Sequence[_Entry], num_threads: int | None
+) -> Generator[None, None, None]:
+    """Write all files; decompression leaves the interpreter free for other threads."""
+    with ThreadPoolExecutor(num_threads) as pool:
+        try:
+            yield from pool.map(writer, entries)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _write(source: IO[bytes], entry: _Entry, piece: Path) -> None:

@@ -60,6 +60,13 @@ def test_everything_inside_arrives(archive: bytes, tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"set", "c.txt"}
 
 
+def test_many_files_arrive_each_with_its_own_content(tmp_path: Path) -> None:
+    files = {f"{n % 7}/{n:04d}": bytes([n % 251]) * (n * 37 % 5_000) for n in range(1_000)}
+    (tmp_path / "pack").write_bytes(zip_of(files, zipfile.ZIP_BZIP2))
+    assert unpack(tmp_path / "pack", tmp_path / "out") == 1_000
+    assert content_of(tmp_path / "out") == files
+
+
 def zip_with(name: str, mode: int = 0, *, encrypted: bool = False) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as pack:
