@@ -13,6 +13,7 @@ import itertools
 import math
 from typing import Literal, Self
 
+import torch
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -233,6 +234,17 @@ class OriginalAutoencoder(nn.Module):
         """
         audio: Tensor = self.decoder(latents)
         return audio
+
+    def for_any_length(self) -> "OriginalAutoencoder":
+        """Return a copy with positions for any length, the source deck's zero-shot reconstruction.
+
+        Up to ten seconds it gives what this one gives, bit for bit.
+        """
+        config = self.config.model_copy(update={"positions": "any"})
+        with torch.random.fork_rng(devices=[]):
+            copied = OriginalAutoencoder(config)
+        copied.load_state_dict(self.state_dict())
+        return copied.train(self.training).to(next(self.parameters()).device)
 
 
 class PatchDiscriminator(nn.Module):

@@ -3,13 +3,12 @@
 A transformer after Peebles and Xie (DiT, 2023) over latents at 250 frames a second, whose feed-forward
 layers are convolutions of kernel 7, which hold 82 % of its 22.7 million weights. It predicts the noise of
 one of 500 steps (Ho et al., 2020). What the original does otherwise than its sources is a setting here;
-the defaults are the original's.
+the defaults are the original's. The objective is `segue.audio.diffusion.task`, with ``schedule: ddpm``.
 
-Shapes: ``batch``, ``latent`` (channels), ``frames``, ``width``, ``tokens`` (of a text), ``steps``.
+Shapes: ``batch``, ``latent`` (channels), ``frames``, ``width``, ``tokens`` (of a text).
 """
 
 import math
-from collections.abc import Callable
 from typing import Literal, Self
 
 import torch
@@ -24,9 +23,6 @@ from segue.errors import SettingError
 
 _LONGEST_PERIOD = 10_000.0
 _BLOCKS_PER_CROSS_ATTENTION = 4
-
-NoiseModel = Callable[[Tensor, Tensor], Tensor]
-"""Noisy latents and step numbers to predicted noise."""
 
 
 class OriginalTransformerConfig(StrictModel):
@@ -223,29 +219,3 @@ class OriginalTransformer(nn.Module):
         hidden = hidden + changed if self.config.final_residual else changed
         noise: Tensor = self.last(hidden.transpose(1, 2))
         return noise
-
-
-def noise_loss(
-    model: NoiseModel,
-    latents: Float[Tensor, "batch latent frames"],
-    powers: Float[Tensor, " steps"],
-    *,
-    steps: Int[Tensor, " batch"] | None = None,
-    noise: Float[Tensor, "batch latent frames"] | None = None,
-) -> Float[Tensor, ""]:
-    """Return the mean squared error of the predicted noise (Ho et al., 2020, algorithm 1).
-
-    Args:
-        model: takes noisy latents and steps.
-        latents: clean latents.
-        powers: the signal's share of the variance after each step, alpha-bar, on the latents'
-            device: `segue.audio.diffusion.schedules.DiscreteSchedule.alpha_bars`.
-        steps: number of the step of each row; drawn evenly where None.
-        noise: standard normal; drawn where None.
-    """
-    if steps is None:
-        steps = torch.randint(0, len(powers), latents.shape[:1], device=latents.device)
-    noise = torch.randn_like(latents) if noise is None else noise
-    share = powers[steps].to(latents.dtype).view(-1, 1, 1)
-    noisy = share.sqrt() * latents + (1 - share).sqrt() * noise
-    return functional.mse_loss(model(noisy, steps), noise)

@@ -7,15 +7,17 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from segue.audio.data.latent_batches import UNKNOWN
 from segue.audio.diffusion.original import (
     OriginalTransformer,
     OriginalTransformerConfig,
     modulate,
-    noise_loss,
     time_sinusoids,
 )
 from segue.audio.diffusion.schedules import DiscreteSchedule, ScheduleSettings, make_schedule
+from segue.audio.diffusion.task import DiffusionTask, TaskSettings
 from segue.errors import SettingError
+from segue.training.optim import OptimSettings
 
 TINY = OriginalTransformerConfig(
     latent_channels=4, width=16, depth=2, heads=2, kernel_size=3, max_frames=20
@@ -133,33 +135,30 @@ def test_the_originals_steps_leave_a_signal_at_the_end():
     assert 10 * math.log10(last / (1 - last)) < -40
 
 
-def test_the_loss_is_the_error_of_the_noise():
-    latents, noise = torch.randn(3, 4, 6), torch.randn(3, 4, 6)
-    steps = torch.tensor([0, 250, 499])
-    bars = powers()
-
-    def knows(noisy: Tensor, given: Tensor) -> Tensor:
-        assert torch.equal(given, steps)
-        share = bars[given].float().view(-1, 1, 1)
-        return (noisy - share.sqrt() * latents) / (1 - share).sqrt()
-
-    assert noise_loss(knows, latents, bars, steps=steps, noise=noise) < 1e-6
-    silent = noise_loss(lambda noisy, _: torch.zeros_like(noisy), latents, bars, noise=noise)
-    assert torch.allclose(silent, noise.square().mean())
+def noise_loss(model: OriginalTransformer, latents: Tensor, steps: Tensor, noise: Tensor) -> Tensor:
+    """Ho et al. (2020), algorithm 1, with the original's 500 steps, from its formula."""
+    betas = torch.linspace(1e-4, 0.02, 500, dtype=torch.float64)
+    share = torch.cumprod(1 - betas, 0)[steps].float().view(-1, 1, 1)
+    noisy = share.sqrt() * latents + (1 - share).sqrt() * noise
+    return (model(noisy, steps) - noise).square().mean()
 
 
-def test_steps_are_drawn_from_all_of_them():
-    torch.manual_seed(0)
-    seen: list[int] = []
-
-    def note(noisy: Tensor, steps: Tensor) -> Tensor:
-        seen.extend(steps.tolist())
-        return noisy
-
-    for _ in range(20):
-        noise_loss(note, torch.zeros(200, 1, 1), powers())
-    assert (min(seen), max(seen)) == (0, 499)
-    assert len(set(seen)) > 490
+def test_the_tasks_objective_is_the_originals():
+    model = seeded()
+    settings = TaskSettings(schedule=ScheduleSettings(schedule="ddpm"), label_dropout=1.0)
+    task = DiffusionTask(model, settings, OptimSettings(), max_steps=9)
+    uniform = torch.tensor([0.0, 0.0021, 0.5, 0.9999])
+    latents, noise = torch.randn(4, 4, 6), torch.randn(4, 4, 6)
+    batch = {
+        "latents": latents,
+        "noise": noise,
+        "draws": torch.stack([uniform, *[torch.rand(4)] * 3], dim=1),
+        "label": torch.zeros(4, dtype=torch.int64),
+        "kinds": torch.full((4, 6), UNKNOWN),
+    }
+    errors, frames = task.errors(task.question(batch), batch)
+    expected = noise_loss(model, latents, torch.tensor([0, 1, 250, 499]), noise)
+    assert torch.allclose(errors.sum() / frames.sum(), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("changes", [{}, {"zero_init": True, "attention_residual": "outside_gate"}])
@@ -172,7 +171,7 @@ def test_the_loss_falls_and_gradients_reach_every_weight(changes: dict[str, obje
     steps, noise = torch.arange(8) * 60, torch.randn(8, 4, 16)
     losses = []
     for _ in range(30):
-        losses.append(noise_loss(model, latents, powers(), steps=steps, noise=noise))
+        losses.append(noise_loss(model, latents, steps, noise))
         optim.zero_grad()
         losses[-1].backward()
         optim.step()
