@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import itertools
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -22,6 +23,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from segue.errors import DataError
+from segue.units import samples_to_seconds
 
 Frames = NDArray[np.float32]
 """Samples as files have them: float32, shape ``frames channels``."""
@@ -57,6 +59,18 @@ class Decoder(NamedTuple):
     close: Callable[[], None]
 
 
+class Header(NamedTuple):
+    """What a file says of itself.
+
+    Attributes:
+        artist: tag of the file, or empty.
+        seconds: its length, or None where it does not say; it may be wrong.
+    """
+
+    artist: str
+    seconds: float | None
+
+
 class _NotForMeError(Exception):
     """A decoder does not know the file; the text says why."""
 
@@ -85,6 +99,18 @@ def open_decoder(path: Path) -> Decoder:
         f"{path} cannot be read as sound ({'; '.join(reasons)}). Give WAV, FLAC, Ogg, Opus or MP3; "
         "other kinds need the program ffmpeg on the path."
     )
+
+
+def read_header(path: Path) -> Header:
+    """Return what a file says of itself; nothing where libsndfile does not know it."""
+    try:
+        decoder = _open_soundfile(path)
+    except _NotForMeError:
+        return Header("", None)
+    decoder.close()
+    if decoder.num_frames is None or decoder.rate_hz < 1:
+        return Header(decoder.artist, None)
+    return Header(decoder.artist, samples_to_seconds(decoder.num_frames, rate_hz=decoder.rate_hz))
 
 
 def _check_file(path: Path) -> None:
@@ -185,7 +211,8 @@ def _open_ffmpeg(path: Path) -> Decoder:
     def complaint() -> str:
         errors.seek(0)
         lines = errors.read(4096).decode("utf-8", "replace").strip().splitlines()
-        return lines[0].replace(f"file:{path}", path.name).rstrip(".") if lines else "no sound"
+        line = lines[0].replace(f"file:{path}", path.name) if lines else "no sound"
+        return re.sub(r"^\[.*? @ 0x[0-9a-f]+\] ", "", line).rstrip(".")
 
     header = _read_wav_header(pipe)
     if header is None:

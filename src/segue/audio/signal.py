@@ -227,7 +227,10 @@ def resample_blocks(
     _check_rate(to_hz)
     key = (from_hz, to_hz, channels)
     waiting = _idle.setdefault(key, [])
-    stream = waiting.pop() if waiting else _make(*key)
+    try:
+        stream = waiting.pop()
+    except IndexError:
+        stream = _make(*key)
     for block in blocks:
         resampled = stream.resample_chunk(np.ascontiguousarray(block, dtype=np.float32))
         if len(resampled):

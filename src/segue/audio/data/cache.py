@@ -169,9 +169,9 @@ class CacheWriter:
             raise DataError(
                 f"{self._folder} is not empty and was not prepared by Segue. Name a new folder."
             )
+        before = list(self._read_journal(journal)) if journal.is_file() else []
         shutil.rmtree(parts_path(self._folder), ignore_errors=True)
         parts_path(self._folder).mkdir(parents=True, exist_ok=True)
-        before = list(self._read_journal(journal)) if journal.is_file() else []
         kept = [
             _renamed(entry, wanted[entry.source, entry.split])
             for entry in before
@@ -285,17 +285,21 @@ class CacheWriter:
         rows = sorted((e.name, e.reason, e.detail) for e in self.entries if e.recording is None)
         _write_rows(self._folder / LEFT_OUT, ("path", "reason", "detail"), rows)
 
-    def finish(self, dataset: Mapping[str, Any]) -> None:
+    def finish(self, dataset: Mapping[str, Any]) -> dict[str, Any]:
         """Write the lists and, last, ``dataset.json``.
 
         Args:
             dataset: its contents, without the format.
+
+        Returns:
+            Its contents.
         """
         self.write_left_out()
         for split in SPLITS:
             _write_rows(recordings_path(self._folder, split), Recording._fields, self.rows(split))
         content = {"format": FORMAT, **dataset}
         write_text(self._folder / DATASET, json.dumps(content, indent=1) + "\n")
+        return content
 
     def rows(self, split: str) -> list[Recording]:
         """Return the recordings of a split, each with its offset."""

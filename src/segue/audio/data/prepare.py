@@ -152,9 +152,7 @@ def prepare(
             raise cache.cannot_write(error) from error
         cache.write_left_out()
         _check(cache, settings, Path(output), num_files=len(files))
-        dataset = _describe(cache, settings)
-        cache.finish(dataset)
-    return dataset
+        return cache.finish(_describe(cache, settings))
 
 
 def _num_cores() -> int:

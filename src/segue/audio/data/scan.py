@@ -1,6 +1,5 @@
 """Find the files of some folders that become recordings, and what their headers say of them."""
 
-import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from segue.audio.decoding import read_header
 from segue.audio.signal import Audio, AudioReader
 from segue.core.pool import run_jobs
 from segue.core.progress import Progress, silent
@@ -71,13 +71,7 @@ def open_sound(path: Path, rate_hz: int, channels: int) -> AudioReader:
 
 def read_sound_header(path: Path) -> Header:
     """Return what the header of a sound file says; of one that cannot be read, its size alone."""
-    seconds, artist = None, ""
-    # Where it fails, decoding will fail too, and say why.
-    with (
-        contextlib.suppress(DataError),
-        AudioReader(path, rate_hz=None, channels=None) as reader,
-    ):
-        seconds, artist = reader.stated_s, reader.artist
+    artist, seconds = read_header(path)
     return Header(artist, _guess_seconds(path) if seconds is None else seconds)
 
 
