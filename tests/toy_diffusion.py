@@ -128,7 +128,7 @@ def toy_recipe(**changes: Any) -> DiffusionRecipe:
         "kind": "ldmg-diffusion",
         "seed": 3,
         "model": {"kind": "transformer", "width": 32, "depth": 2, "heads": 2, "modulation_rank": 4},
-        "batches": {"batch_size": 8, "lengths": {16: 0.5, 24: 0.5}},
+        "batches": {"frames_per_batch": 192, "lengths": {16: 0.5, 24: 0.5}},
         "optim": {"learning_rate": 3e-3, "warmup_steps": 3, "weight_decay": 0.01},
         "trainer": {
             "max_steps": 12,

@@ -56,7 +56,9 @@ class MaskSettings(StrictModel):
 class LatentBatchSettings(StrictModel):
     """How batches are cut."""
 
-    batch_size: int = Field(default=32, gt=0, description="rows of a global batch")
+    frames_per_batch: int = Field(
+        default=10_016, gt=0, description="of a global batch; its rows are these over their length"
+    )
     lengths: dict[int, float] = Field(
         default={313: 1.0}, description="frames of a row: probability of a batch of such rows"
     )
@@ -130,7 +132,7 @@ class LatentBatches:
         lengths = sorted(self.settings.lengths)
         odds = np.array([self.settings.lengths[length] for length in lengths])
         length = int(rng.choice(lengths, p=odds / odds.sum()))
-        num_rows = max(world_size, self.settings.batch_size)
+        num_rows = max(world_size, self.settings.frames_per_batch // length)
         # Times spread evenly over the batch: the loss depends on them more than on the music.
         times = (rng.permutation(num_rows) + rng.random()) / num_rows
         rows = [
