@@ -8,6 +8,7 @@ installed, and the Python package ``av`` where that is. `segue.audio.signal` is 
 import contextlib
 import importlib
 import itertools
+import multiprocessing
 import os
 import re
 import shutil
@@ -111,6 +112,22 @@ def read_header(path: Path) -> Header:
     if decoder.num_frames is None or decoder.rate_hz < 1:
         return Header(decoder.artist, None)
     return Header(decoder.artist, samples_to_seconds(decoder.num_frames, rate_hz=decoder.rate_hz))
+
+
+@contextlib.contextmanager
+def quiet_decoders() -> Iterator[None]:
+    """Keep libraries in C from writing their remarks on files to the terminal; in workers only."""
+    if multiprocessing.parent_process() is None:
+        yield
+        return
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def _check_file(path: Path) -> None:

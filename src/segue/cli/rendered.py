@@ -101,10 +101,11 @@ class _Renderer:
         """Draw both ends of what is played, in seconds; it begins with a note."""
         music_end = float((notes.onset_s + notes.duration_s).max())
         length = self.excerpt_seconds or MAX_SECONDS
-        first = float(notes.onset_s.min())
-        latest = max(first, music_end + TAIL_SECONDS - length)
-        place = rng.uniform(first, latest)
-        start = float(notes.onset_s[notes.onset_s >= place].min(initial=latest))
+        onsets = np.unique(notes.onset_s)
+        latest = max(float(onsets[0]), music_end + TAIL_SECONDS - length)
+        onsets = onsets[onsets <= latest]
+        place = rng.uniform(onsets[0], latest)
+        start = float(onsets[min(int(np.searchsorted(onsets, place)), len(onsets) - 1)])
         return start, min(start + length, music_end + TAIL_SECONDS)
 
 

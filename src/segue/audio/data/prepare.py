@@ -3,12 +3,10 @@
 See `segue.audio.data.cache` for the folder that is written.
 """
 
-import contextlib
 import hashlib
-import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +32,7 @@ from segue.audio.data.scan import (
     read_headers,
 )
 from segue.audio.data.split import LEFT_OUT_SPLIT, GroupBy, Place, place_files
+from segue.audio.decoding import quiet_decoders
 from segue.audio.loudness import Measures, SignalMeter
 from segue.core.config import StrictModel
 from segue.core.pool import run_jobs
@@ -249,28 +248,12 @@ def _entry(file: _File, result: _Decoded) -> Entry:
 
 def _decode(job: _Job) -> _Decoded:
     """Decode one file; whatever is wrong with it is a result, a full disk is not."""
-    with _quiet_decoders():
+    with quiet_decoders():
         return _decode_file(job)
 
 
 def _crashed(_: _Job) -> _Decoded:
     return _Decoded(CRASHED)
-
-
-@contextlib.contextmanager
-def _quiet_decoders() -> Iterator[None]:
-    """Keep libraries in C from writing their remarks on files to the terminal; in workers only."""
-    if multiprocessing.parent_process() is None:
-        yield
-        return
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
 
 
 def _decode_file(job: _Job) -> _Decoded:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from segue.audio.decoding import read_header
+from segue.audio.decoding import quiet_decoders, read_header
 from segue.audio.signal import Audio, AudioReader
 from segue.core.pool import run_jobs
 from segue.core.progress import Progress, silent
@@ -194,7 +194,8 @@ HeaderJob = list[tuple[Callable[[Path], Header], Path]]
 
 
 def _read_some(job: HeaderJob) -> list[Header]:
-    return [read(path) for read, path in job]
+    with quiet_decoders():
+        return [read(path) for read, path in job]
 
 
 def _guess_some(job: HeaderJob) -> list[Header]:
