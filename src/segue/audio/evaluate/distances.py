@@ -57,7 +57,7 @@ def median_distance(points: Floats, *, seed: int = 0) -> float:
     if len(points) > most:
         points = points[np.random.default_rng(seed).choice(len(points), most, replace=False)]
     distances = _squared_distances(points, points)[np.triu_indices(len(points), 1)]
-    median = float(np.sqrt(np.median(distances))) if len(distances) else 0.0
+    median = float(np.median(np.sqrt(distances))) if len(distances) else 0.0
     if not median > 0:
         raise DataError(
             f"{len(points)} reference points are too few or too alike for a kernel bandwidth; "
