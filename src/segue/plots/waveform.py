@@ -1,5 +1,6 @@
 """Waveform and spectrogram of a recording, what is new in it marked."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ RANGE_DB = 80.0
 """What lies this far below the loudest spot is drawn like silence."""
 
 _LOWEST_HZ = 40.0
+_MARKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
+_PICTURE_ROWS = 300
 
 Values = NDArray[np.floating]
 
@@ -62,7 +65,7 @@ def waveform(
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
     edges = np.linspace(0, seconds, len(low) + 1)
     _draw_wave(above, edges, low, high, new)
-    _draw_spectra(below, edges, decibels, highest_hz)
+    _draw_spectra(below, decibels, seconds, highest_hz)
     for start, stop in new:
         for edge in (start, stop):
             below.axvline(edge, color=style.NEW_COLOUR, linewidth=1.2)
@@ -101,26 +104,24 @@ def _draw_wave(
     axes.set_ylim(-1.02, 1.02)
 
 
-def _draw_spectra(axes: "Axes", edges: Values, decibels: Values, highest_hz: float) -> None:
-    """Draw power spectra as grey levels, the loudest spot darkest."""
+def _draw_spectra(axes: "Axes", decibels: Values, seconds: float, highest_hz: float) -> None:
+    """Draw power spectra as shades, the loudest spot brightest, an octave everywhere as high."""
     style.style_axes(axes, grid=None)
+    lowest_hz = min(_LOWEST_HZ, highest_hz / 4)
+    heights = np.geomspace(lowest_hz, highest_hz, _PICTURE_ROWS)
+    place = heights / highest_hz * (len(decibels) - 1)
+    below = np.minimum(place.astype(int), len(decibels) - 2)
+    share = (place - below)[:, None]
+    picture = decibels[below] * (1 - share) + decibels[below + 1] * share
     top = max(float(decibels.max()), -60.0)
-    rows = np.linspace(0, highest_hz, len(decibels))
-    middles = np.concatenate([[0.0], (rows[:-1] + rows[1:]) / 2, [highest_hz]])
-    axes.pcolormesh(
-        edges,
-        middles,
-        decibels,
+    axes.imshow(
+        picture,
+        origin="lower",
+        aspect="auto",
         cmap="magma",
         vmin=top - RANGE_DB,
         vmax=top,
-        shading="flat",
-        rasterized=True,
+        extent=(0, seconds, math.log10(lowest_hz), math.log10(highest_hz)),
     )
-    axes.set_yscale("log")
-    axes.set_ylim(min(_LOWEST_HZ, highest_hz / 4), highest_hz)
-    marks = [
-        hertz for hertz in (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000) if hertz < highest_hz
-    ]
-    axes.set_yticks(marks, [f"{hertz:,}" for hertz in marks])
-    axes.minorticks_off()
+    marks = [hertz for hertz in _MARKS_HZ if lowest_hz <= hertz <= highest_hz]
+    axes.set_yticks(np.log10(marks), [f"{hertz:,}" for hertz in marks])
