@@ -37,16 +37,17 @@ SHARED = [
     "optim.freeze_encoder_from_step=null",
     "trainer.ema_decay=0.98",
 ]
+SOUND = ["objective.kind=spectral", "model.sees=complex"]
 VARIANTS = {
-    "rate-2k": ["bottleneck.target_bits_per_second=2000"],
-    "rate-4k": ["bottleneck.target_bits_per_second=4000"],
-    "rate-8k": ["bottleneck.target_bits_per_second=8000"],
-    "rate-4k-64": ["bottleneck.target_bits_per_second=4000", "model.latent_channels=64"],
-    "rate-4k-16": ["bottleneck.target_bits_per_second=4000", "model.latent_channels=16"],
+    "rate-2500": ["bottleneck.target_bits_per_second=2500"],
+    "rate-5000": [],
+    "rate-10000": ["bottleneck.target_bits_per_second=10000"],
+    "channels-32": ["model.latent_channels=32"],
     "fixed-1e-3": ["bottleneck.target_bits_per_second=null", "bottleneck.kl_weight=1e-3"],
-    "head-istft": ["bottleneck.target_bits_per_second=4000", "model.head=istft"],
-    "head-resize": ["bottleneck.target_bits_per_second=4000", "model.head=resize"],
-    "head-transposed": ["bottleneck.target_bits_per_second=4000", "model.head=transposed"],
+    "head-magnitude": [],
+    "head-istft": [*SOUND, "model.head=istft"],
+    "head-resize": [*SOUND, "model.head=resize"],
+    "head-transposed": [*SOUND, "model.head=transposed"],
 }
 
 

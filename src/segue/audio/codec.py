@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from segue.audio.latents import LatentSpec
+from segue.audio.phase import PhaseFinder
 from segue.audio.spectrum import Complex, OverlapAdd, Spectrum, from_rows
 from segue.core.config import StrictModel
 from segue.errors import BundleError, SettingError
@@ -46,6 +47,8 @@ class CodecSettings(StrictModel):
     mean: tuple[float, ...]
     """Of the training latents, by channel."""
     deviation: tuple[float, ...]
+    phase_iterations: int = Field(default=32, ge=0, le=1000)
+    """How often the phases of a decoder that gives magnitudes go back and forth."""
     length_free: bool = True
     """Whether any length can be taken; if not, only whole clips of one length."""
 
@@ -198,8 +201,8 @@ class Codec:
             SettingError: as `decode`.
         """
         settings = self.settings
-        spectrum = self._spectrum if "spectrum" in self.decoder.outputs else None
-        adder = None if spectrum is None else OverlapAdd(spectrum, self.channels)
+        spectrum = None if "audio" in self.decoder.outputs else self._spectrum
+        adder = None if spectrum is None else _Synthesis(spectrum, self)
         ratio = settings.hop_samples // (1 if spectrum is None else spectrum.hop_samples)
         stream = pieces(
             map(self._checked_latents, blocks), size=self._size, context=settings.context_frames
@@ -211,8 +214,8 @@ class Codec:
             if adder is None:
                 yield self._output(given, "audio", piece, ratio)[:, wanted]
             else:
-                rows = self._output(given, "spectrum", piece, ratio)
-                yield adder.push(from_rows(rows[:, wanted], num_channels=self.channels))
+                rows = self._output(given, adder.name, piece, ratio)
+                yield adder.push(rows[:, wanted])
         if adder is not None:
             yield adder.finish()
 
@@ -293,6 +296,37 @@ class Codec:
         if array.shape[-1] != piece.values.shape[-1] * ratio:
             raise _misfit("decoder", array.shape)
         return np.asarray(array, np.float32)
+
+
+class _Synthesis:
+    """Turns what a decoder gives of spectra into sound: real and imaginary parts, or magnitudes."""
+
+    def __init__(self, spectrum: Spectrum, codec: Codec) -> None:
+        self.num_channels = codec.channels
+        self.adder = OverlapAdd(spectrum, codec.channels)
+        self.finder: PhaseFinder | None = None
+        self.name = "spectrum"
+        if "magnitude" in codec.decoder.outputs:
+            self.name = "magnitude"
+            self.finder = PhaseFinder(
+                spectrum,
+                iterations=codec.settings.phase_iterations,
+                num_channels=codec.channels,
+            )
+
+    def push(self, rows: NDArray[np.float32]) -> Audio:
+        """Take ``[rows, frames]`` and return the sound that is complete by now."""
+        if self.finder is None:
+            return self.adder.push(from_rows(rows, num_channels=self.num_channels))
+        magnitudes = rows.reshape(self.num_channels, -1, rows.shape[-1])
+        return self.adder.push(self.finder.push(magnitudes))
+
+    def finish(self) -> Audio:
+        """Return the rest."""
+        if self.finder is None:
+            return self.adder.finish()
+        last = self.adder.push(self.finder.finish())
+        return np.concatenate([last, self.adder.finish()], axis=-1)
 
 
 def _misfit(which: str, shape: tuple[int, ...]) -> BundleError:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
+from segue.audio.autoencoder.network import LOG_FLOOR
 from segue.core.config import StrictModel
 
 
@@ -37,7 +38,30 @@ class DiscriminatorSettings(StrictModel):
     period_width: int = Field(default=16, gt=0, description="of the first layer; doubles twice")
 
 
-class SpectralDiscriminator(nn.Module):
+class _ImageDiscriminator(nn.Module):
+    """Convolutions over frames and bins; the bins are halved three times."""
+
+    def __init__(self, parts: int, width: int) -> None:
+        super().__init__()
+        ins = (parts, width, width, width)
+        strides = ((1, 1), (1, 2), (1, 2), (1, 2))
+        self.layers = nn.ModuleList(
+            weight_norm(nn.Conv2d(i, width, (3, 9), stride=stride, padding=(1, 4)))
+            for i, stride in zip(ins, strides, strict=True)
+        )
+        self.layers.append(weight_norm(nn.Conv2d(width, width, (3, 3), padding=(1, 1))))
+        self.out = weight_norm(nn.Conv2d(width, 1, (3, 3), padding=(1, 1)))
+
+    def judge(self, image: Float[Tensor, "batch parts frames bins"]) -> Judgement:
+        """Judge."""
+        values, features = image, []
+        for layer in self.layers:
+            values = functional.leaky_relu(layer(values), 0.2)
+            features.append(values)
+        return Judgement(self.out(values).float(), features)
+
+
+class SpectralDiscriminator(_ImageDiscriminator):
     """Judge the complex spectrum at one resolution (Défossez et al., "EnCodec", 2022).
 
     Args:
@@ -49,35 +73,36 @@ class SpectralDiscriminator(nn.Module):
     window: Tensor
 
     def __init__(self, window_samples: int, *, width: int, channels: int) -> None:
-        super().__init__()
+        super().__init__(2 * channels, width)
         self.window_samples = window_samples
         self.register_buffer("window", torch.hann_window(window_samples), persistent=False)
-        ins = (2 * channels, width, width, width)
-        strides = ((1, 1), (1, 2), (1, 2), (1, 2))
-        self.layers = nn.ModuleList(
-            weight_norm(nn.Conv2d(i, width, (3, 9), stride=stride, padding=(1, 4)))
-            for i, stride in zip(ins, strides, strict=True)
-        )
-        self.layers.append(weight_norm(nn.Conv2d(width, width, (3, 3), padding=(1, 1))))
-        self.out = weight_norm(nn.Conv2d(width, 1, (3, 3), padding=(1, 1)))
 
     def forward(self, audio: Float[Tensor, "batch channels samples"]) -> Judgement:
         """Judge."""
-        values = self._spectrum(audio)
-        features = []
-        for layer in self.layers:
-            values = functional.leaky_relu(layer(values), 0.2)
-            features.append(values)
-        return Judgement(self.out(values).float(), features)
-
-    def _spectrum(
-        self, audio: Float[Tensor, "batch channels samples"]
-    ) -> Float[Tensor, "batch parts frames bins"]:
-        """Return real and imaginary parts, scaled to the size of the sound."""
         with torch.autocast(audio.device.type, enabled=False):
             frames = audio.float().unfold(-1, self.window_samples, self.window_samples // 4)
             values = torch.fft.rfft(frames * self.window, dim=-1, norm="ortho")
-            return torch.cat([values.real, values.imag], dim=1)
+            image = torch.cat([values.real, values.imag], dim=1)
+        return self.judge(image)
+
+
+class MagnitudeDiscriminator(_ImageDiscriminator):
+    """Judge logarithms of magnitudes.
+
+    Args:
+        width: channels of every layer.
+        channels: of the sound.
+    """
+
+    def __init__(self, *, width: int, channels: int) -> None:
+        super().__init__(channels, width)
+        self.channels = channels
+
+    def forward(self, magnitudes: Float[Tensor, "batch bins frames"]) -> Judgement:
+        """Judge the magnitudes of all channels, one after another along the bins."""
+        batch, _, num_frames = magnitudes.shape
+        logs = (magnitudes + LOG_FLOOR).log().view(batch, self.channels, -1, num_frames)
+        return self.judge(0.5 * logs.transpose(2, 3) + 1)
 
 
 class PeriodDiscriminator(nn.Module):
@@ -117,10 +142,17 @@ class Discriminators(nn.Module):
     Args:
         settings: which.
         channels: of the sound.
+        of_magnitudes: they see magnitudes and not sound; there is one only.
     """
 
-    def __init__(self, settings: DiscriminatorSettings, *, channels: int) -> None:
+    def __init__(
+        self, settings: DiscriminatorSettings, *, channels: int, of_magnitudes: bool = False
+    ) -> None:
         super().__init__()
+        if of_magnitudes:
+            only = MagnitudeDiscriminator(width=settings.spectral_width, channels=channels)
+            self.parts = nn.ModuleList([only])
+            return
         spectral = [
             SpectralDiscriminator(window, width=settings.spectral_width, channels=channels)
             for window in settings.windows
@@ -131,9 +163,9 @@ class Discriminators(nn.Module):
         ]
         self.parts = nn.ModuleList([*spectral, *periodic])
 
-    def forward(self, audio: Float[Tensor, "batch channels samples"]) -> list[Judgement]:
-        """Return one judgement of each."""
-        return [part(audio) for part in self.parts]
+    def forward(self, values: Tensor) -> list[Judgement]:
+        """Return one judgement of each, of sound or of magnitudes."""
+        return [part(values) for part in self.parts]
 
 
 def adversarial_loss(judgements: Sequence[Judgement]) -> Float[Tensor, ""]:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
+from segue.audio.autoencoder.network import LOG_FLOOR
 from segue.audio.autoencoder.settings import Posterior
 from segue.core.config import StrictModel
 
@@ -117,6 +118,33 @@ def _complex_distance(spectra: Float[Tensor, "sounds frames bins 2"]) -> Float[T
     decoded, real = (spectra * power**-0.25).chunk(2)
     size = real.abs().mean(dim=(1, 2, 3)).clamp_min(1e-3)
     return ((decoded - real).abs().mean(dim=(1, 2, 3)) / size).mean()
+
+
+class MagnitudeLossSettings(StrictModel):
+    """The reconstruction loss of magnitudes whose phases are found afterwards."""
+
+    log_weight: float = Field(default=1.0, ge=0, description="of logarithms, in nats")
+    root_weight: float = Field(
+        default=1.0, ge=0, description="of square roots, where loud bins count more"
+    )
+
+
+def magnitude_loss(
+    decoded: Float[Tensor, "batch bins frames"],
+    real: Float[Tensor, "batch bins frames"],
+    settings: MagnitudeLossSettings,
+) -> dict[str, Float[Tensor, ""]]:
+    """Return the weighted parts, ``log`` and ``root``, means over clips.
+
+    The distance of roots is relative to the size of the real clip's.
+    """
+    logs = ((decoded + LOG_FLOOR).log() - (real + LOG_FLOOR).log()).abs().mean()
+    roots = ((decoded + LOG_FLOOR).sqrt() - (real + LOG_FLOOR).sqrt()).abs().mean(dim=(1, 2))
+    size = (real + LOG_FLOOR).sqrt().mean(dim=(1, 2))
+    return {
+        "log": settings.log_weight * logs,
+        "root": settings.root_weight * (roots / size).mean(),
+    }
 
 
 def rate_nats(posterior: Posterior) -> Float[Tensor, "batch frames"]:

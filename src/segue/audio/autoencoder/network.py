@@ -1,26 +1,37 @@
 """Our autoencoder: ConvNeXt blocks over spectral frames, convolutional through and through.
 
-The encoder reads the complex spectrum with compressed magnitudes, so most of its work happens 62.5
-times a second and not 16,000 times. The decoder writes magnitude and phase, and an inverse Fourier
-transform makes the sound (Siuzdak, "Vocos", 2023): no layer raises the sampling rate, so none can
-leave the tones of one. Blocks follow Liu et al., "A ConvNet for the 2020s" (2022). Nothing knows its
-position and norms look at one frame, so any length works and a long recording can be cut into
-chunks without a trace.
+Most of its work happens 62.5 times a second and not 16,000 times. The decoder writes spectra and an
+inverse Fourier transform makes the sound (Siuzdak, "Vocos", 2023): no layer raises the sampling rate,
+so none can leave the tones of one. Blocks follow Liu et al., "A ConvNet for the 2020s" (2022); there
+is no norm between them, so that loud stays loud. Nothing knows its position, so any length works and
+a long recording can be cut into chunks without a trace.
 
-The heads ``resize`` and ``transposed`` raise the rate by convolutions instead; they stand here to be
-compared (docs/explanation/codec.md).
+The head ``magnitude`` leaves the phases to `segue.audio.phase`: they then need not go through the
+latents, nor be learnt. The head ``istft`` learns them. ``resize`` and ``transposed`` raise the rate by
+convolutions and stand here to be compared (docs/explanation/codec.md).
 """
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from segue.audio.autoencoder.settings import AutoencoderConfig, Posterior
+from segue.audio.phase import PhaseFinder
+
+LOG_FLOOR = 1e-2
+"""Added to magnitudes before their logarithm: 94 dB below the loudest bin of a full-scale tone."""
+
+_LOG_MEAN, _LOG_DEVIATION = -2.0, 3.0
+"""Rough scale of the logarithms of music, so that networks see and give numbers around 1."""
 
 _MOST_LOG_MAGNITUDE = 7.0
 """e^7 is above the largest magnitude that full scale gives with a window of 1,024 samples."""
 
+
+_FIRST_LOG_VARIANCE = -4.0
+"""A new encoder is sure of itself, or the noise would drown what it has to say."""
 
 _FIRST_LOG_MAGNITUDE = -3.0
 """A new decoder whispers, since most bins of most music are quiet."""
@@ -80,20 +91,6 @@ class Fourier(nn.Module):
         return summed[:, 0, 0, margin : size - margin]
 
 
-class ChannelNorm(nn.Module):
-    """Layer normalisation over the channels of every frame by itself."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width, eps=1e-6)
-
-    def forward(
-        self, frames: Float[Tensor, "batch width frames"]
-    ) -> Float[Tensor, "batch width frames"]:
-        """Normalise."""
-        return self.norm(frames.transpose(1, 2)).transpose(1, 2)
-
-
 class Block(nn.Module):
     """A ConvNeXt block: depthwise convolution, norm, two linear layers, a scaled residual."""
 
@@ -120,26 +117,40 @@ def _blocks(width: int, depth: int, config: AutoencoderConfig) -> nn.Sequential:
     )
 
 
+def log_magnitudes(
+    spectrum: Float[Tensor, "batch rows frames"], config: AutoencoderConfig
+) -> Float[Tensor, "batch bins frames"]:
+    """Return scaled logarithms of the magnitudes of compressed spectra."""
+    batch, _, num_frames = spectrum.shape
+    parts = spectrum.view(batch, config.channels, 2, -1, num_frames)
+    magnitude = parts.square().sum(dim=2).clamp_min(1e-14) ** (0.5 / config.compression)
+    return (((magnitude + LOG_FLOOR).log() - _LOG_MEAN) / _LOG_DEVIATION).flatten(1, 2)
+
+
 class Encoder(nn.Module):
     """Compressed spectra to mean and log variance of the latents: what ``encoder.onnx`` holds."""
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
+        self.config = config
         width, ratio = config.encoder_width, config.frames_per_latent
-        rows = config.channels * 2 * config.spectrum.num_bins
+        parts = 2 if config.sees == "complex" else 1
         self.layers = nn.Sequential(
-            nn.Conv1d(rows, width, 1),
-            ChannelNorm(width),
+            nn.Conv1d(config.channels * parts * config.spectrum.num_bins, width, 1),
             _blocks(width, config.encoder_depth, config),
             nn.Conv1d(width, width, ratio, stride=ratio),
-            ChannelNorm(width),
             _blocks(width, config.latent_depth, config),
-            ChannelNorm(width),
         )
         self.head = nn.Conv1d(width, 2 * config.latent_channels, 1)
+        with torch.no_grad():
+            assert self.head.bias is not None
+            self.head.weight[config.latent_channels :] *= 0.01
+            self.head.bias[config.latent_channels :] = _FIRST_LOG_VARIANCE
 
     def forward(self, spectrum: Float[Tensor, "batch rows frames"]) -> Posterior:
         """Return the distribution of the latents, one frame for every `frames_per_latent`."""
+        if self.config.sees == "magnitude":
+            spectrum = log_magnitudes(spectrum, self.config)
         mean, log_variance = self.head(self.layers(spectrum)).float().chunk(2, dim=1)
         return Posterior(mean, log_variance.clamp(-12.0, 4.0))
 
@@ -158,6 +169,21 @@ class Repeat(nn.Module):
         batch, rows, num_frames = mapped.shape
         split = mapped.view(batch, rows // self.ratio, self.ratio, num_frames)
         return split.transpose(2, 3).reshape(batch, rows // self.ratio, num_frames * self.ratio)
+
+
+class MagnitudeHead(nn.Module):
+    """Frames to magnitudes."""
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__()
+        self.map = nn.Conv1d(config.decoder_width, config.channels * config.spectrum.num_bins, 1)
+
+    def forward(
+        self, frames: Float[Tensor, "batch width frames"]
+    ) -> Float[Tensor, "batch rows frames"]:
+        """Return the magnitudes of every channel's bins."""
+        logs = self.map(frames).float() * _LOG_DEVIATION + _LOG_MEAN
+        return logs.clamp_max(_MOST_LOG_MAGNITUDE).exp()
 
 
 class SpectralHead(nn.Module):
@@ -237,6 +263,14 @@ class WaveHead(nn.Module):
         return self.out(self.rest(self.layers(frames))).float()
 
 
+_HEADS: dict[str, type[nn.Module]] = {
+    "magnitude": MagnitudeHead,
+    "istft": SpectralHead,
+    "resize": WaveHead,
+    "transposed": WaveHead,
+}
+
+
 class Decoder(nn.Module):
     """Latents to the head's output: what ``decoder.onnx`` holds."""
 
@@ -245,19 +279,18 @@ class Decoder(nn.Module):
         width = config.decoder_width
         self.layers = nn.Sequential(
             nn.Conv1d(config.latent_channels, width, 3, padding=1),
-            ChannelNorm(width),
             _blocks(width, config.latent_depth, config),
             Repeat(width, width, config.frames_per_latent),
             _blocks(width, config.decoder_depth, config),
-            ChannelNorm(width),
         )
-        self.head = SpectralHead(config) if config.head == "istft" else WaveHead(config)
+        self.head = _HEADS[config.head](config)
 
     def forward(
         self, latents: Float[Tensor, "batch latent frames"]
     ) -> Float[Tensor, "batch rows outputs"]:
-        """Return spectra (head ``istft``) or samples."""
-        return self.head(self.layers(latents))
+        """Return magnitudes, spectra or samples, as the head is."""
+        output: Tensor = self.head(self.layers(latents))
+        return output
 
 
 class SpectralAutoencoder(nn.Module):
@@ -285,11 +318,47 @@ class SpectralAutoencoder(nn.Module):
         Args:
             audio: a multiple of `AutoencoderConfig.hop_samples` samples.
         """
-        return self.encoder(self.fourier.analyse(audio))
+        posterior: Posterior = self.encoder(self.fourier.analyse(audio))
+        return posterior
 
     def decode(
         self, latents: Float[Tensor, "batch latent frames"]
     ) -> Float[Tensor, "batch channels samples"]:
-        """Return the sound, `AutoencoderConfig.hop_samples` samples for every frame."""
-        output = self.decoder(latents)
-        return self.fourier.synthesise(output) if self.config.head == "istft" else output
+        """Return the sound, `AutoencoderConfig.hop_samples` samples for every frame.
+
+        With the head ``magnitude`` the phases are found outside PyTorch and no gradient flows.
+        """
+        output: Tensor = self.decoder(latents)
+        if self.config.head == "istft":
+            return self.fourier.synthesise(output)
+        return self._with_phases(output) if self.config.head == "magnitude" else output
+
+    def magnitudes(
+        self, latents: Float[Tensor, "batch latent frames"]
+    ) -> Float[Tensor, "batch bins frames"]:
+        """Return what the head ``magnitude`` is trained on; bins of all channels."""
+        output: Tensor = self.decoder(latents)
+        return output
+
+    def real_magnitudes(
+        self, audio: Float[Tensor, "batch channels samples"]
+    ) -> Float[Tensor, "batch bins frames"]:
+        """Return the magnitudes of sound, as `magnitudes` should give them."""
+        rows = self.fourier.analyse(audio)
+        parts = rows.view(len(rows), self.config.channels, 2, -1, rows.shape[-1])
+        power = parts.square().sum(dim=2).clamp_min(1e-14)
+        return (power ** (0.5 / self.config.compression)).flatten(1, 2)
+
+    def _with_phases(
+        self, magnitudes: Float[Tensor, "batch bins frames"]
+    ) -> Float[Tensor, "batch channels samples"]:
+        spectrum, channels = self.config.spectrum, self.config.channels
+        sounds = []
+        for rows in magnitudes.detach().cpu().numpy():
+            finder = PhaseFinder(
+                spectrum, iterations=self.config.phase_iterations, num_channels=channels
+            )
+            frames = rows.reshape(channels, spectrum.num_bins, -1)
+            found = np.concatenate([finder.push(frames), finder.finish()], axis=-1)
+            sounds.append(torch.from_numpy(spectrum.synthesise(found)))
+        return torch.stack(sounds).to(magnitudes.device)

@@ -14,7 +14,12 @@ from segue.audio.autoencoder.discriminators import (
     discriminator_loss,
     feature_loss,
 )
-from segue.audio.autoencoder.losses import SpectralLoss, SpectralLossSettings
+from segue.audio.autoencoder.losses import (
+    MagnitudeLossSettings,
+    SpectralLoss,
+    SpectralLossSettings,
+    magnitude_loss,
+)
 from segue.audio.autoencoder.original import PatchDiscriminator
 from segue.audio.autoencoder.original_losses import (
     discriminator_hinge,
@@ -24,18 +29,23 @@ from segue.audio.autoencoder.original_losses import (
 )
 from segue.core.config import StrictModel
 
-Audio = Float[Tensor, "batch channels samples"]
+Audio = Float[Tensor, "batch rows length"]
+"""Sound, ``batch channels samples``; of the kind ``magnitude``, ``batch bins frames``."""
 Scalar = Float[Tensor, ""]
 
 
 class ObjectiveSettings(StrictModel):
     """Which losses, and what they weigh. A weight of 0 leaves a part out."""
 
-    kind: Literal["spectral", "original"] = Field(
-        default="spectral", description="ours, or the losses and discriminator of the source deck"
+    kind: Literal["magnitude", "spectral", "original"] = Field(
+        default="magnitude",
+        description="ours on magnitudes, ours on sound, or what the source deck has",
+    )
+    magnitude: MagnitudeLossSettings = Field(
+        default=MagnitudeLossSettings(), description="our reconstruction loss of magnitudes"
     )
     spectral: SpectralLossSettings = Field(
-        default=SpectralLossSettings(), description="our reconstruction loss"
+        default=SpectralLossSettings(), description="our reconstruction loss of sound"
     )
     discriminators: DiscriminatorSettings = Field(
         default=DiscriminatorSettings(), description="our discriminators"
@@ -51,8 +61,10 @@ class ObjectiveSettings(StrictModel):
     adversarial_ramp_steps: int = Field(
         default=0, ge=0, description="steps in which their weights grow from 0"
     )
-    adversarial_samples: int | None = Field(
-        default=None, gt=0, description="discriminators see so many samples of a clip; None for all"
+    adversarial_length: int | None = Field(
+        default=None,
+        gt=0,
+        description="discriminators see so many samples of a clip, or frames of magnitudes; None: all",
     )
     discriminator_pause: int = Field(
         default=0, ge=0, description="every n-th batch trains no discriminator; 0 for never"
@@ -80,6 +92,36 @@ class Objective(Protocol):
     def telling(self, decoded: Audio, real: Audio) -> Scalar:
         """Return what the discriminator pays."""
         ...
+
+
+class MagnitudeObjective(nn.Module):
+    """Ours on magnitudes; takes ``batch bins frames`` in place of sound."""
+
+    def __init__(self, settings: ObjectiveSettings, *, rate_hz: int, channels: int) -> None:
+        super().__init__()
+        self.settings = settings.magnitude
+        self.discriminator = (
+            Discriminators(settings.discriminators, channels=channels, of_magnitudes=True)
+            if settings.is_adversarial
+            else None
+        )
+
+    def reconstruction(self, decoded: Audio, real: Audio) -> dict[str, Scalar]:
+        """Return ``log`` and ``root``."""
+        return magnitude_loss(decoded, real, self.settings)
+
+    def fooling(self, decoded: Audio, real: Audio) -> tuple[Scalar, Scalar]:
+        """Return the hinge loss of the generator and the distance of features."""
+        assert self.discriminator is not None
+        with torch.no_grad():
+            of_real = self.discriminator(real)
+        of_decoded = self.discriminator(decoded)
+        return adversarial_loss(of_decoded), feature_loss(of_real, of_decoded)
+
+    def telling(self, decoded: Audio, real: Audio) -> Scalar:
+        """Return the hinge loss of the discriminator."""
+        assert self.discriminator is not None
+        return discriminator_loss(self.discriminator(real), self.discriminator(decoded))
 
 
 class SpectralObjective(nn.Module):
@@ -144,9 +186,15 @@ class OriginalObjective(nn.Module):
         return discriminator_hinge(self.discriminator(real)[-1], self.discriminator(decoded)[-1])
 
 
+_KINDS: dict[str, type[MagnitudeObjective | SpectralObjective | OriginalObjective]] = {
+    "magnitude": MagnitudeObjective,
+    "spectral": SpectralObjective,
+    "original": OriginalObjective,
+}
+
+
 def make_objective(
     settings: ObjectiveSettings, *, rate_hz: int, channels: int
-) -> SpectralObjective | OriginalObjective:
+) -> MagnitudeObjective | SpectralObjective | OriginalObjective:
     """Return the objective of the settings for a kind of sound."""
-    kind = SpectralObjective if settings.kind == "spectral" else OriginalObjective
-    return kind(settings, rate_hz=rate_hz, channels=channels)
+    return _KINDS[settings.kind](settings, rate_hz=rate_hz, channels=channels)

@@ -1,8 +1,8 @@
 """Every number of an autoencoder's run in one tree."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from segue.audio.autoencoder.network import SpectralAutoencoder
 from segue.audio.autoencoder.objectives import ObjectiveSettings
@@ -34,6 +34,17 @@ class AutoencoderRecipe(StrictModel):
     bottleneck: BottleneckSettings = BottleneckSettings()
     optim: AutoencoderOptim = AutoencoderOptim()
     trainer: TrainerSettings
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> Self:
+        """Refuse losses that the model's head cannot be trained with."""
+        head = getattr(self.model, "head", "")
+        if (head == "magnitude") != (self.objective.kind == "magnitude"):
+            raise ValueError(
+                f"model.head is {head or 'the original'!r} and objective.kind is "
+                f"{self.objective.kind!r}: magnitude goes with magnitude only"
+            )
+        return self
 
 
 def make_model(config: AutoencoderConfig | OriginalAutoencoderConfig) -> Autoencoder:

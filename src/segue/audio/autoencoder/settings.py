@@ -55,7 +55,7 @@ class AutoencoderConfig(StrictModel):
     window_samples: int = Field(default=1024, gt=0, description="of the Fourier transform")
     stft_hop_samples: int = Field(default=256, gt=0, description="samples from frame to frame")
     compression: float = Field(
-        default=0.3, gt=0, le=1, description="exponent of the magnitudes that the encoder sees"
+        default=0.5, gt=0, le=1, description="exponent of the magnitudes that the encoder sees"
     )
     frames_per_latent: int = Field(default=2, gt=0, description="spectral frames of one latent")
     latent_channels: int = Field(default=64, gt=0)
@@ -68,8 +68,16 @@ class AutoencoderConfig(StrictModel):
     latent_depth: int = Field(
         default=2, ge=0, description="blocks at the latent rate, in encoder and decoder each"
     )
-    head: Literal["istft", "resize", "transposed"] = Field(
-        default="istft", description="what turns the decoder's frames into sound"
+    sees: Literal["magnitude", "complex"] = Field(
+        default="magnitude", description="whether phases go into the encoder"
+    )
+    head: Literal["magnitude", "istft", "resize", "transposed"] = Field(
+        default="magnitude",
+        description="what turns the decoder's frames into sound: magnitudes whose phases are found "
+        "afterwards, magnitudes and phases, or convolutions that raise the rate",
+    )
+    phase_iterations: int = Field(
+        default=32, ge=0, description="of the search for phases after the head ``magnitude``"
     )
 
     @model_validator(mode="after")
@@ -77,13 +85,15 @@ class AutoencoderConfig(StrictModel):
         _ = self.spectrum
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel is {self.kernel}; it must be odd, to have a middle")
-        if self.head != "istft" and self.stft_hop_samples % 16:
-            raise ValueError("heads other than istft need stft_hop_samples to be a multiple of 16")
+        if self.head in ("resize", "transposed") and self.stft_hop_samples % 16:
+            raise ValueError(
+                "heads that raise the rate need stft_hop_samples to be a multiple of 16"
+            )
         return self
 
     @property
     def spectrum(self) -> Spectrum:
-        """The Fourier transform in front of the encoder, and behind the ``istft`` head."""
+        """The Fourier transform in front of the encoder and behind the decoder."""
         return Spectrum(self.window_samples, self.stft_hop_samples, self.compression)
 
     @property

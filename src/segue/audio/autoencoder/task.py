@@ -131,7 +131,7 @@ class AutoencoderTask(lightning.LightningModule):
     def forward(
         self, audio: Float[Tensor, "batch channels samples"], *, frozen: bool = False
     ) -> tuple[Float[Tensor, "batch channels samples"], Posterior]:
-        """Return the decoded sound and the latents' distribution."""
+        """Return what was decoded, sound or magnitudes, and the latents' distribution."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             posterior = self.model.encode(audio)
             posterior = Posterior(posterior.mean.float(), posterior.log_variance.float())
@@ -139,7 +139,21 @@ class AutoencoderTask(lightning.LightningModule):
         if self.bottleneck.latent_noise:
             size = self.bottleneck.latent_noise * self._noise(latents[:, :1, :1], salt=1).abs()
             latents = latents + size * self._noise(latents, salt=2)
-        return self.model.decode(latents).float(), posterior
+        return self._decoded(latents), posterior
+
+    def _decoded(self, latents: Tensor) -> Tensor:
+        """Return what the objective compares: sound, or magnitudes."""
+        if self.settings.kind == "magnitude":
+            assert isinstance(self.model, SpectralAutoencoder)
+            return self.model.magnitudes(latents).float()
+        return self.model.decode(latents).float()
+
+    def _target(self, audio: Tensor) -> Tensor:
+        """Return what `_decoded` should give."""
+        if self.settings.kind == "magnitude":
+            assert isinstance(self.model, SpectralAutoencoder)
+            return self.model.real_magnitudes(audio)
+        return audio
 
     def _noise(self, like: Tensor, *, salt: int = 0) -> Tensor:
         """Return normal noise for this process's rows, the same however many processes share them."""
@@ -150,14 +164,15 @@ class AutoencoderTask(lightning.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
         """Take a step of the autoencoder, then one of the discriminator."""
-        real = batch["audio"]
+        audio = batch["audio"]
+        real = self._target(audio)
         step = self.global_step
         frozen = self.encoder_is_frozen(step)
         factor = self.adversarial_factor(step)
         generator = self._generator()
         if self.discriminator is not None:
             self.discriminator.requires_grad_(False)
-        decoded, posterior = self(real, frozen=frozen)
+        decoded, posterior = self(audio, frozen=frozen)
         parts = self.objective.reconstruction(decoded, real)
         rate = rate_nats(posterior).mean()
         loss = sum(parts.values(), torch.zeros((), device=real.device))
@@ -174,7 +189,7 @@ class AutoencoderTask(lightning.LightningModule):
         if not frozen:
             self._move_price(rate)
         parts |= {"norm": norm, **self._train_discriminator(decoded, real, batch_idx, factor)}
-        return self._report(loss, parts, rate, real)
+        return self._report(loss, parts, rate, audio)
 
     def _train_discriminator(
         self, decoded: Tensor, real: Tensor, batch_idx: int, factor: float
@@ -222,7 +237,7 @@ class AutoencoderTask(lightning.LightningModule):
 
     def _crop(self, decoded: Tensor, real: Tensor, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Return the part of the clips that discriminators see."""
-        length = self.settings.adversarial_samples
+        length = self.settings.adversarial_length
         spare = real.shape[-1] - (length or real.shape[-1])
         if spare <= 0:
             return decoded, real
@@ -249,9 +264,9 @@ class AutoencoderTask(lightning.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Measure reconstruction from the mean of the latents, as a user hears it."""
-        real = batch["audio"]
-        posterior = self.model.encode(real)
-        decoded = self.model.decode(posterior.mean.float()).float()
+        real = self._target(batch["audio"])
+        posterior = self.model.encode(batch["audio"])
+        decoded = self._decoded(posterior.mean.float())
         parts = self.objective.reconstruction(decoded, real)
         parts["reconstruction"] = sum(parts.values(), torch.zeros((), device=real.device))
         rate = rate_nats(Posterior(posterior.mean.float(), posterior.log_variance.float()))
