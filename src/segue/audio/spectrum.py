@@ -155,8 +155,8 @@ class OverlapAdd:
         """Divide by the windows' squares and leave out the margin before the first frame's hop."""
         skipped = min(self.skip, total.shape[-1])
         self.skip -= skipped
-        scaled: Audio = total[:, skipped:] / np.maximum(weight[skipped:], np.float32(_FLOOR))
-        return scaled.astype(np.float32, copy=False)
+        scaled = total[:, skipped:] / np.maximum(weight[skipped:], _FLOOR)
+        return scaled.astype(np.float32)
 
 
 def to_rows(spectrum: Complex) -> NDArray[np.float32]:

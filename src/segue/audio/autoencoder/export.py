@@ -99,7 +99,7 @@ def export_codec(
         inner_decoder,
         decoder,
         inputs=[Port("latents", latents, free_decoder)],
-        outputs=["spectrum" if _gives_spectra(model) else "audio"],
+        outputs=[_output_name(model)],
         storage=storage,
     )
     with torch.no_grad():
@@ -138,6 +138,7 @@ def codec_settings(
             "stft_hop_samples": config.stft_hop_samples,
             "compression": config.compression,
             "context_frames": config.context_frames,
+            "phase_iterations": config.phase_iterations,
         }
     return common | {"front": "waveform", "context_frames": 0}
 
@@ -152,8 +153,10 @@ def encoder_hash(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _gives_spectra(model: nn.Module) -> bool:
-    return isinstance(model, SpectralAutoencoder) and model.config.head == "istft"
+def _output_name(model: nn.Module) -> str:
+    """Return what the decoder gives: magnitudes, spectra or samples."""
+    head = model.config.head if isinstance(model, SpectralAutoencoder) else ""
+    return {"magnitude": "magnitude", "istft": "spectrum"}.get(head, "audio")
 
 
 def _parts(model: nn.Module) -> tuple[nn.Module, nn.Module, int | None]:
