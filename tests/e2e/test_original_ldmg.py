@@ -20,7 +20,7 @@ from segue.audio.generate import Maker, generate
 from segue.audio.loaded import AudioModel
 from segue.recipes import load_recipe
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 RATE_HZ, FRAMES, HOP = 4_000, 150, 8
 FIRST = [
