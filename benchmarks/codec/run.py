@@ -11,6 +11,7 @@ import argparse
 import itertools
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from segue.audio.diffusion.fit import fit as fit_diffusion
 from segue.audio.diffusion.recipe import DiffusionRecipe
 from segue.audio.diffusion.weights import load_diffusion
 from segue.audio.evaluate.quality import Judge
+from segue.audio.evaluate.tones import hiss, tones_db
 from segue.core.config import load
 from segue.core.files import sha256_of
 from segue.core.seeds import generator
@@ -136,12 +138,14 @@ def one(name: str, prepared: Path, work: Path, options: argparse.Namespace, judg
         return back[0, :, : audio.shape[-1]].numpy()
 
     start = time.monotonic()
-    row["ceiling_kad"] = judge.ceiling(through)._asdict() if judge else None
+    row["ceiling_kad"] = asdict(judge.ceiling(through))
     row["ceiling_s"] = round(time.monotonic() - start)
+    period = getattr(codec.config, "stft_hop_samples", codec.config.hop_samples)
+    row["tones_db"] = round(tones_db(through(hiss(20 * 16_000)), period_samples=period), 1)
     if options.probe_steps:
         checkpoint = {"name": name, "sha256": sha256_of(run / "checkpoints/last.ckpt")}
         latents = work / name / "latents"
-        encode_folder(prepared, latents, torch_encoder(codec), autoencoder=checkpoint)
+        encode_folder(options.probe_data or prepared, latents, torch_encoder(codec), autoencoder=checkpoint)
         probe = probe_recipe(options.probe_steps)
         probe = probe.model_copy(
             update={"trainer": probe.trainer.model_copy(update={"threads": options.threads})}
@@ -151,7 +155,7 @@ def one(name: str, prepared: Path, work: Path, options: argparse.Namespace, judg
         row["probe_s"] = round(time.monotonic() - start)
         row |= {f"probe_{k}": round(v, 4) for k, v in fitted.validation.items()}
         clips = sample(work / name / "probe", codec, options.clips, 16)
-        row["probe_kad"] = judge.distance(clips)._asdict()
+        row["probe_kad"] = asdict(judge.distance(clips))
         row["probe_rms"] = round(float(np.median([c.std() for c in clips])), 4)
     return row
 
@@ -164,6 +168,7 @@ def main() -> None:
     parser.add_argument("--variant", action="append", choices=list(VARIANTS))
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--probe-steps", type=int, default=300)
+    parser.add_argument("--probe-data", type=Path, help="a smaller prepared folder for the probe")
     parser.add_argument("--clips", type=int, default=48)
     parser.add_argument("--references", type=int, default=96)
     parser.add_argument("--threads", type=int, default=1)
