@@ -66,12 +66,17 @@ class DiffusionRecipe(StrictModel):
 
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:
-        """Refuse rows that the model cannot cut into its tokens, and a few-step part without flow."""
+        """Refuse rows that are no whole tokens, and objectives that cannot be learnt."""
         patch = getattr(self.model, "patch", 1)
         if wrong := [length for length in self.batches.lengths if length < 1 or length % patch]:
             raise ValueError(f"batches.lengths has {wrong}, not a multiple of model.patch {patch}")
         if self.task.shortcut.share and self.task.objective != "flow":
             raise ValueError("task.shortcut.share needs task.schedule.schedule to be flow")
+        if self.task.schedule.schedule == "ddpm-zero-snr":
+            raise ValueError(
+                "with ddpm-zero-snr the noisiest latents are nothing but noise, and predicting that "
+                "tells nothing about the music; set task.schedule.schedule to flow or ddpm"
+            )
         return self
 
 
