@@ -75,7 +75,10 @@ class LatentBatchSettings(StrictModel):
         default=False,
         description="draw from the autoencoder's posterior instead of taking its mean",
     )
-    in_memory: bool = Field(default=True, description="read all latents once; false maps the files")
+    in_memory: bool = Field(
+        default=True,
+        description="read all latents once; false, or trainer.workers above 0, maps the files",
+    )
     masks: MaskSettings = MaskSettings()
 
 

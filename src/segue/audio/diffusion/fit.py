@@ -90,7 +90,9 @@ def make_batches(
         DataError: the folder is none of latents, or lacks the split.
     """
     split = "valid" if validation else "train"
-    latents = Latents(Path(data), split, in_memory=recipe.batches.in_memory)
+    # Processes share the pages of a mapped file, but each would have its own copy in memory.
+    in_memory = recipe.batches.in_memory and not recipe.trainer.workers
+    latents = Latents(Path(data), split, in_memory=in_memory)
     seed = _VALIDATION_SEED if validation else recipe.seed
     return LatentBatches(latents, recipe.batches, seed=seed)
 
