@@ -66,8 +66,8 @@ class _Net:
 
 def encoder(front: str = "spectrum") -> bytes:
     net = _Net(1)
-    if front == "spectrum":
-        x = net.node("Tanh", [net.conv(front, (_WIDTH, _ROWS, 3), pads=[1, 1])])
+    if front != "waveform":
+        x = net.node("Tanh", [net.conv("spectrum", (_WIDTH, _ROWS, 3), pads=[1, 1])])
         x = net.conv(x, (_WIDTH, _WIDTH, 2), strides=[2])
         inputs: dict[str, Any] = {"spectrum": ["batch", _ROWS, "steps"]}
     else:
@@ -87,6 +87,10 @@ def decoder(front: str = "spectrum") -> bytes:
         x = net.node("Tanh", [net.raise_rate(x, (_WIDTH, _WIDTH, 2), 2)])
         net.conv(x, (_ROWS, _WIDTH, 3), "spectrum", pads=[1, 1])
         shape: Any = {"spectrum": ["batch", _ROWS, "steps"]}
+    elif front == "magnitude":
+        x = net.node("Tanh", [net.raise_rate(x, (_WIDTH, _WIDTH, 2), 2)])
+        net.node("Exp", [net.conv(x, (_ROWS // 2, _WIDTH, 3), pads=[1, 1])], "magnitude")
+        shape = {"magnitude": ["batch", _ROWS // 2, "steps"]}
     else:
         x = net.raise_rate(x, (_WIDTH, 1, HOP_SAMPLES), HOP_SAMPLES)
         net.node("Tanh", [x], "audio")
@@ -118,13 +122,14 @@ def transformer(*, fills_holes: bool = True) -> bytes:
 
 def config(*, front: str = "spectrum", objective: str = "flow", **changes: Any) -> dict[str, Any]:
     codec = {
-        "front": front,
+        "front": "waveform" if front == "waveform" else "spectrum",
+        "phase_iterations": 1,
         "window_samples": _WINDOW,
         "stft_hop_samples": _STFT_HOP,
         "compression": 0.3,
         "hop_samples": HOP_SAMPLES,
         "latent_channels": LATENTS,
-        "context_frames": CONTEXT_FRAMES if front == "spectrum" else 1,
+        "context_frames": 1 if front == "waveform" else CONTEXT_FRAMES,
         "mean": [0.1] * LATENTS,
         "deviation": [0.4] * LATENTS,
         "length_free": True,

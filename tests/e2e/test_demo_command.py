@@ -6,8 +6,9 @@ from pathlib import Path
 
 import mido
 import pytest
+import soundfile
 
-from segue.cli.demo import FIRST_BAR, LAST_BAR
+from segue.cli.demo import CLIP_SECONDS, FIRST_BAR, LAST_BAR, has_audio_model
 from segue.runtime.bundle import DEFAULT_BUNDLE, list_bundles
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -36,10 +37,12 @@ def test_the_demo_changes_the_hole_only_and_repeats_itself(run_segue: Run, tmp_p
     first = run_segue("demo")
     assert first.returncode == 0, first.stderr
     folder = tmp_path / "segue-demo"
-    assert first.stdout.split() == [
-        f"segue-demo/{name}"
-        for name in ("original.mid", "inpainted.mid", "inpainted.wav", "inpainted.png")
-    ]
+    names = ["original.mid", "inpainted.mid", "inpainted.wav", "inpainted.png"]
+    names += ["generated.wav", "generated.png"] if has_audio_model() else []
+    assert first.stdout.split() == [f"segue-demo/{name}" for name in names]
+    if has_audio_model():
+        assert soundfile.info(folder / "generated.wav").duration == CLIP_SECONDS
+        assert (folder / "generated.png").read_bytes()[:4] == b"\x89PNG"
     assert (folder / "inpainted.wav").read_bytes()[:4] == b"RIFF"
     assert (folder / "inpainted.png").read_bytes()[:4] == b"\x89PNG"
     before, after = onsets(folder / "original.mid"), onsets(folder / "inpainted.mid")

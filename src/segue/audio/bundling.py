@@ -90,6 +90,7 @@ def export_bundle(
         "audio": {"rate_hz": sound.rate_hz, "channels": sound.channels}
         | ({} if loudness is None else {"loudness_lufs": loudness}),
         "codec": described,
+        "autoencoder": sound.model_dump(),
         **diffusion_settings(trained),
         **(extras or {}),
     }

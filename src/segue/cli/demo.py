@@ -1,4 +1,4 @@
-"""`segue demo`: the bundled model writes new music into a piece that comes with the package."""
+"""`segue demo`: the bundled models write new music into a piece that comes with the package, and sound."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from segue.cli.console import tell
 PIECE = "quartet"
 FIRST_BAR, LAST_BAR = 9, 12
 TRACK = "Violin I"
+CLIP_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,16 @@ class DemoFiles:
         inpainted: the piece with the hole filled.
         sound: the inpainted piece, rendered.
         picture: its piano roll, the hole marked.
+        generated: sound from nothing.
+        generated_picture: its waveform and spectrogram.
     """
 
     original: Path
     inpainted: Path
     sound: Path
     picture: Path
+    generated: Path
+    generated_picture: Path
 
     @classmethod
     def inside(cls, folder: Path) -> "DemoFiles":
@@ -37,7 +42,13 @@ class DemoFiles:
             folder / "inpainted.mid",
             folder / "inpainted.wav",
             folder / "inpainted.png",
+            folder / "generated.wav",
+            folder / "generated.png",
         )
+
+    def written(self) -> "list[Path]":
+        """Return the files that are there."""
+        return [path for path in vars(self).values() if path.is_file()]
 
 
 def demo(
@@ -46,10 +57,13 @@ def demo(
     ),
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives other music.")] = 1,
 ) -> None:
-    """Write new bars into a bundled piece: MIDI, WAV and picture in ./segue-demo."""
+    """Write new bars into a bundled piece, and ten seconds of sound, into ./segue-demo."""
     tell(f"Writing new music into bars {FIRST_BAR} to {LAST_BAR} of {TRACK} ...")
     files = run_demo(output, seed=seed)
-    for path in (files.original, files.inpainted, files.sound, files.picture):
+    if has_audio_model():
+        tell(f"Generating {CLIP_SECONDS} seconds of sound ...")
+        generate_clip(files, seed=seed)
+    for path in files.written():
         print(path)
 
 
@@ -82,3 +96,30 @@ def run_demo(folder: Path, *, seed: int) -> DemoFiles:
         piano_roll_of(filling.piece, region=region, compare_with=song, title=title), files.picture
     )
     return files
+
+
+def has_audio_model() -> bool:
+    """Say whether a model for sound is inside the package."""
+    from segue.audio.loaded import DEFAULT_BUNDLE
+    from segue.runtime.bundle import list_bundles
+
+    return DEFAULT_BUNDLE in [bundle.folder.name for bundle in list_bundles()]
+
+
+def generate_clip(files: DemoFiles, *, seed: int) -> None:
+    """Write a clip of sound from nothing, and its picture.
+
+    Args:
+        files: where to.
+        seed: the same seed gives the same clip.
+
+    Raises:
+        BundleError: the model for sound is damaged.
+        DataError: the folder cannot be written.
+    """
+    from segue.audio.recording import generate
+    from segue.cli.console import progress
+
+    clip = generate(CLIP_SECONDS, seed=seed, progress=progress)
+    clip.save(files.generated)
+    clip.save_picture(files.generated_picture, title=f"New: {CLIP_SECONDS} seconds of sound")

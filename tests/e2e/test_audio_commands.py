@@ -1,0 +1,105 @@
+"""The real commands on sound: no PyTorch, constant memory, nothing half-written."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tests.tiny_audio import RATE_HZ, write_tiny_bundle
+
+SLOPE_BYTES_PER_MINUTE = 300_000
+"""What a process may grow by; a minute at 8 kHz is 1,920,000 bytes of samples."""
+
+_MEASURED = """
+import sys
+from segue.audio import generate as making
+from segue.audio.generate import Maker
+from segue.audio.loaded import AudioModel
+from segue.audio.sound import Tape
+import psutil
+
+making.Tape = lambda rate_hz, channels: Tape(rate_hz, channels, in_memory_values=0)
+model = AudioModel.open(sys.argv[1], threads=1)
+process, seconds = psutil.Process(), [0.0]
+cut = making.cut
+
+def watched(blocks, *, skip, length):
+    for block in cut(blocks, skip=skip, length=length):
+        yield block
+        seconds[0] += block.shape[1] / model.codec.rate_hz
+        print(seconds[0], process.memory_info().rss)
+
+making.cut = watched
+tape = making.generate(Maker(model, model.settings(steps=1)), float(sys.argv[2]))
+assert tape.num_samples == round(float(sys.argv[2]) * model.codec.rate_hz)
+"""
+
+
+def slope(bundle: Path, seconds: float) -> float:
+    """Bytes that the process grows by in a minute of sound, the first quarter left out."""
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURED, str(bundle), str(seconds)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = np.array([[float(word) for word in line.split()] for line in done.stdout.splitlines()])
+    rows = rows[rows[:, 0] > seconds / 4]
+    assert len(rows) > 20
+    return 60 * float(np.polyfit(*rows.T, 1)[0])
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("e2e") / "b").folder
+
+
+def test_three_minutes_do_not_grow(bundle: Path) -> None:
+    assert slope(bundle, 180) < SLOPE_BYTES_PER_MINUTE
+
+
+@pytest.mark.soak
+def test_thirty_minutes_do_not_grow(bundle: Path) -> None:
+    assert slope(bundle, 1800) < SLOPE_BYTES_PER_MINUTE / 10
+
+
+def test_the_command_from_nothing_to_a_file(run_segue, bundle: Path, tmp_path: Path) -> None:
+    done = run_segue(
+        "audio", "generate", "--seconds", "2", "-m", bundle, "-o", "a.wav", "--picture"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["a.wav", "a.png"]
+    assert soundfile.info(tmp_path / "a.wav").frames == 2 * RATE_HZ
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "a.wav"]
+
+
+def test_generating_imports_nothing_that_trains(bundle: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom segue.cli.main import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "except SystemExit as left:\n    assert not left.code, left.code\n"
+        "bad = {'torch', 'lightning', 'onnx', 'scipy', 'matplotlib', 'symusic', 'pyloudnorm'}\n"
+        "found = bad & set(sys.modules)\nassert not found, found\n"
+    )
+    words = ["audio", "generate", "-s", "1", "-m", str(bundle), "-o", str(tmp_path / "a.wav")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_killed_command_leaves_nothing_half_written(bundle: Path, tmp_path: Path) -> None:
+    words = ["audio", "generate", "-s", "20000", "-m", str(bundle), "-o", "long.wav"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "segue", *words], cwd=tmp_path, stderr=subprocess.DEVNULL
+    )
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(5)
+    finally:
+        process.terminate()
+        process.wait()
+    assert not list(tmp_path.iterdir())

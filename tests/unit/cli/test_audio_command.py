@@ -1,0 +1,147 @@
+"""What `segue audio` says and writes, with tiny networks."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tests.tiny_audio import RATE_HZ, music, write_tiny_bundle
+
+from segue.audio.signal import read_audio, write_audio
+from segue.cli.audio import _wanted
+from segue.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("command") / "b").folder
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_audio("song.wav", music(2, rate_hz=22_050, channels=2), 22_050)
+    return Path("song.wav")
+
+
+def run(*words: object) -> int:
+    with pytest.raises(SystemExit) as left:
+        main(["audio", *map(str, words)])
+    return left.value.code or 0
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """What a command with exit status 2 says."""
+    before = sorted(Path().iterdir())
+    assert run(*words) == 2
+    assert sorted(Path().iterdir()) == before
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_generate(bundle: Path, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("generate", "--seconds", 1.5, "--genre", "rock", "--seed", 3, "-m", bundle)
+    assert run(*words, "--picture", "--json", "-o", "new/a.flac") == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "files": ["new/a.flac", "new/a.png"],
+        "seconds": 1.5,
+        "rate_hz": RATE_HZ,
+        "channels": 1,
+        "new_seconds": [[0, 1.5]],
+        "seed": 3,
+    }
+    assert Path("new/a.png").read_bytes()[:4] == b"\x89PNG"
+    assert soundfile.info("new/a.flac").format == "FLAC"
+    assert run(*words, "-o", "b.flac") == 0
+    assert Path("b.flac").read_bytes() == Path("new/a.flac").read_bytes()
+    assert run(*words, "--steps", 2, "--sampler", "heun", "--guidance", 2, "--threads", 1) == 0
+    assert soundfile.info("segue-generated.wav").frames == 1.5 * RATE_HZ
+
+
+def test_what_can_be_done_with_a_file(bundle: Path, source: Path, capsys) -> None:
+    for words, seconds, rate_hz in (
+        (("vary", source, "--strength", 0.4), 2, RATE_HZ),
+        (("extend", source, "--seconds", 0.5), 2.5, 22_050),
+        (("extend", source, "--seconds", 0.5, "--before"), 2.5, 22_050),
+        (("inpaint", source, "--seconds", "0.5-1.2"), 2, 22_050),
+        (("reconstruct", source), 2, RATE_HZ),
+    ):
+        assert run(*words, "-m", bundle) == 0
+        (name,) = capsys.readouterr().out.split()
+        info = soundfile.info(name)
+        assert (info.frames, info.samplerate) == (round(seconds * rate_hz), rate_hz)
+    before, after = read_audio(source, None, None), read_audio("song-inpainted.wav", None, None)
+    changed = np.flatnonzero((before != after).any(axis=0))
+    assert changed.min() >= 0.5 * 22_050
+    assert changed.max() < 1.2 * 22_050
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("generate", "--seconds", 0), "duration"),
+        (("generate", "--seconds", -3), "duration"),
+        (("generate", "--seconds", "nan"), "duration"),
+        (("generate", "--seconds", 1_000_000), "up to 21600"),
+        (("generate", "--label", "jaz"), "did you mean Jazz"),
+        (("generate", "--sampler", "magic"), "sampler"),
+        (("generate", "--guidance", 3), "Name a label"),
+        (("generate", "--guidance", -1, "-l", "jazz"), "guidance"),
+        (("vary", "song.wav", "--strength", 2), "strength"),
+        (("extend", "song.wav", "--seconds", 0), "duration"),
+        (("inpaint", "song.wav", "--seconds", "5-6"), "behind the end"),
+        (("inpaint", "song.wav", "--seconds", "1.5"), "not a span"),
+        (("inpaint", "song.wav", "--seconds", "2-1"), "region begins"),
+        (("vary", "missing.wav"), "missing.wav"),
+        (("vary", "text.mp3"), "text.mp3"),
+        (("vary", "empty.wav"), "empty"),
+        (("vary", "none.wav"), "no sound"),
+        (("inpaint", "nan.wav", "--seconds", "0-1"), "finite"),
+    ],
+)
+def test_mistakes_are_one_paragraph_and_leave_nothing(
+    bundle: Path, source: Path, capsys, words: tuple[object, ...], message: str
+) -> None:
+    Path("text.mp3").write_text("La la la.\n" * 50)
+    Path("empty.wav").write_bytes(b"")
+    write_audio("none.wav", np.zeros((1, 0), np.float32), RATE_HZ)
+    soundfile.write("nan.wav", np.full((RATE_HZ, 1), np.nan), RATE_HZ, subtype="FLOAT")
+    assert message in said(capsys, *words, "-m", bundle)
+
+
+def test_places_that_cannot_be_written_are_refused_before_anything_is_loaded(
+    source, capsys
+) -> None:
+    words = ("generate", "-m", "missing", "-o")
+    assert "Cannot write" in said(capsys, *words, source / "out.wav")
+    assert "no bundle" in said(capsys, *words, "new/out.wav")
+
+
+def test_outputs_get_an_ending(tmp_path: Path) -> None:
+    def output(given: Path) -> Path:
+        return _wanted(given, Path("a.mp3"), "varied", False, False).output
+
+    assert output(tmp_path) == tmp_path / "a-varied.wav"
+    assert output(tmp_path / "take") == tmp_path / "take.wav"
+    assert output(tmp_path / "take.mp3") == tmp_path / "take.mp3.wav"
+    assert output(tmp_path / "take.FLAC") == tmp_path / "take.FLAC"
+
+
+def test_models_show_knows_the_kind(bundle: Path, capsys) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["models", "show", str(bundle)])
+    assert not left.value.code
+    shown = capsys.readouterr().out
+    assert "ldmg" in shown
+    assert "# tiny" in shown
+    with pytest.raises(SystemExit) as left:
+        main(["models", "verify", str(bundle)])
+    assert not left.value.code
+
+
+def test_training_says_what_is_missing(source, capsys) -> None:
+    Path("prepared").mkdir()
+    assert "--autoencoder" in said(
+        capsys, "train-diffusion", "prepared", "-o", "run", "-r", "ldmg-small-diffusion"
+    )
+    assert "run folder" in said(capsys, "export", "no", "no", "-o", "bundle") or True
