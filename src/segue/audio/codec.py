@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from segue.audio.latents import LatentSpec
-from segue.audio.phase import PhaseFinder
+from segue.audio.phase import PhaseFinder, Texture
 from segue.audio.spectrum import Complex, OverlapAdd, Spectrum, from_rows
 from segue.core.config import StrictModel
 from segue.errors import BundleError, SettingError
@@ -214,8 +214,8 @@ class Codec:
             if adder is None:
                 yield self._output(given, "audio", piece, ratio)[:, wanted]
             else:
-                rows = self._output(given, adder.name, piece, ratio)
-                yield adder.push(rows[:, wanted])
+                rows = [self._output(given, name, piece, ratio) for name in adder.names]
+                yield adder.push(*(part[:, wanted] for part in rows))
         if adder is not None:
             yield adder.finish()
 
@@ -305,20 +305,27 @@ class _Synthesis:
         self.num_channels = codec.channels
         self.adder = OverlapAdd(spectrum, codec.channels)
         self.finder: PhaseFinder | None = None
-        self.name = "spectrum"
+        self.texture = Texture()
+        self.names = ["spectrum"]
         if "magnitude" in codec.decoder.outputs:
-            self.name = "magnitude"
+            self.names = ["magnitude", "spread"]
             self.finder = PhaseFinder(
                 spectrum,
                 iterations=codec.settings.phase_iterations,
                 num_channels=codec.channels,
             )
 
-    def push(self, rows: NDArray[np.float32]) -> Audio:
-        """Take ``[rows, frames]`` and return the sound that is complete by now."""
+    def push(self, rows: NDArray[np.float32], *spread: NDArray[np.float32]) -> Audio:
+        """Take ``[rows, frames]`` and return the sound that is complete by now.
+
+        Args:
+            rows: real and imaginary parts, or magnitudes.
+            spread: of magnitudes.
+        """
         if self.finder is None:
             return self.adder.push(from_rows(rows, num_channels=self.num_channels))
-        magnitudes = rows.reshape(self.num_channels, -1, rows.shape[-1])
+        drawn = self.texture.draw(rows, *spread)
+        magnitudes = drawn.reshape(self.num_channels, -1, rows.shape[-1])
         return self.adder.push(self.finder.push(magnitudes))
 
     def finish(self) -> Audio:

@@ -1,4 +1,4 @@
-"""Phases for magnitudes that have none: the fast algorithm of Griffin and Lim, in blocks.
+"""Phases for magnitudes that have none: the fast algorithm of Griffin and Lim, in blocks. Texture.
 
 Overlapping frames tell each other's phases: of all phases, look for those with which the frames agree
 on the sound where they overlap. Griffin and Lim (1984) go back and forth between frames and sound;
@@ -30,6 +30,25 @@ PAST_FRAMES: Final = 8
 
 _MOMENTUM: Final = 0.99
 _FLOOR: Final = 1e-7
+
+
+class Texture:
+    """Draw magnitudes from what a decoder knows of them, the same ones at every run."""
+
+    def __init__(self) -> None:
+        self._random = generator(0, "texture")
+
+    def draw(self, magnitudes: Magnitudes, spread: Magnitudes) -> Magnitudes:
+        """Return magnitudes whose logarithms are normal around those given.
+
+        Frames are drawn one after another, so that it does not matter in which blocks they come.
+
+        Args:
+            magnitudes: ``[rows, frames]``.
+            spread: deviation of their natural logarithms, of the same shape.
+        """
+        noise = self._random.standard_normal(magnitudes.shape[::-1], np.float32).T
+        return np.asarray(magnitudes * np.exp(spread * noise), np.float32)
 
 
 class PhaseFinder:

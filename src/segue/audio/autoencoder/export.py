@@ -99,13 +99,13 @@ def export_codec(
         inner_decoder,
         decoder,
         inputs=[Port("latents", latents, free_decoder)],
-        outputs=[_output_name(model)],
+        outputs=_output_names(model),
         storage=storage,
     )
     with torch.no_grad():
         parity = CodecParity(
             graph_error(Graph(encoder), [sound], inner_encoder(sound)[0]),
-            graph_error(Graph(decoder), [latents], inner_decoder(latents)),
+            graph_error(Graph(decoder), [latents], _first(inner_decoder(latents))),
         )
     for name, error in (("encoder", parity.encoder_error), ("decoder", parity.decoder_error)):
         check_error(name, error, storage)
@@ -153,10 +153,14 @@ def encoder_hash(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _output_name(model: nn.Module) -> str:
-    """Return what the decoder gives: magnitudes, spectra or samples."""
+def _output_names(model: nn.Module) -> list[str]:
+    """Return what the decoder gives: magnitudes with their spread, spectra, or samples."""
     head = model.config.head if isinstance(model, SpectralAutoencoder) else ""
-    return {"magnitude": "magnitude", "istft": "spectrum"}.get(head, "audio")
+    return {"magnitude": ["magnitude", "spread"], "istft": ["spectrum"]}.get(head, ["audio"])
+
+
+def _first(output: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+    return output[0] if isinstance(output, tuple) else output
 
 
 def _parts(model: nn.Module) -> tuple[nn.Module, nn.Module, int | None]:

@@ -56,7 +56,7 @@ def fit(
     _check_sound(recipe, train)
     task = _make_task(recipe)
     if init_from is not None and not folder.last.exists():
-        task.model.load_state_dict(load_autoencoder(init_from).state_dict())
+        _start_from(task.model, load_autoencoder(init_from))
     folder.begin(recipe, resume=resume, inputs={"dataset.json": sha256_of(data / "dataset.json")})
     batches = StepData(
         ClipBatches(train, recipe.clips, seed=recipe.seed),
@@ -110,6 +110,23 @@ def load_autoencoder(run_or_checkpoint: Path | str) -> Autoencoder:
             f"{path} is not the checkpoint of an autoencoder, or it is damaged: {error}"
         ) from error
     return model.eval()
+
+
+def _start_from(model: Autoencoder, other: Autoencoder) -> None:
+    """Take the weights of another autoencoder; only a texture that it had not may stay new.
+
+    Raises:
+        SettingError: the architectures differ.
+    """
+    try:
+        missing, unexpected = model.load_state_dict(other.state_dict(), strict=False)
+    except RuntimeError as error:
+        raise SettingError(f"The weights do not fit the recipe's model: {error}") from error
+    if unexpected or any("head.spread" not in name for name in missing):
+        raise SettingError(
+            "The weights do not fit the recipe's model: "
+            f"{', '.join([*missing, *unexpected][:4])} are not in both."
+        )
 
 
 def _check_sound(recipe: AutoencoderRecipe, clips: Clips) -> None:

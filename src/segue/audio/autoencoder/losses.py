@@ -123,28 +123,47 @@ def _complex_distance(spectra: Float[Tensor, "sounds frames bins 2"]) -> Float[T
 class MagnitudeLossSettings(StrictModel):
     """The reconstruction loss of magnitudes whose phases are found afterwards."""
 
-    log_weight: float = Field(default=1.0, ge=0, description="of logarithms, in nats")
+    likelihood_weight: float = Field(
+        default=1.0, ge=0, description="of the logarithms' normal likelihood, in nats"
+    )
+    log_weight: float = Field(
+        default=0.0, ge=0, description="of the logarithms' distance, in nats; for no texture"
+    )
     root_weight: float = Field(
         default=1.0, ge=0, description="of square roots, where loud bins count more"
     )
 
 
 def magnitude_loss(
-    decoded: Float[Tensor, "batch bins frames"],
+    decoded: Float[Tensor, "batch 2 bins frames"],
     real: Float[Tensor, "batch bins frames"],
     settings: MagnitudeLossSettings,
 ) -> dict[str, Float[Tensor, ""]]:
-    """Return the weighted parts, ``log`` and ``root``, means over clips.
+    """Return the weighted parts, means over clips.
 
-    The distance of roots is relative to the size of the real clip's.
+    ``likelihood`` is the negative logarithm of the normal density of the real logarithm, without its
+    constant; ``log`` the distance of logarithms; ``root`` that of square roots, relative to the size of
+    the real clip's.
+
+    Args:
+        decoded: magnitudes, and the deviations of their logarithms.
+        real: magnitudes.
+        settings: the weights.
     """
-    logs = ((decoded + LOG_FLOOR).log() - (real + LOG_FLOOR).log()).abs().mean()
-    roots = ((decoded + LOG_FLOOR).sqrt() - (real + LOG_FLOOR).sqrt()).abs().mean(dim=(1, 2))
-    size = (real + LOG_FLOOR).sqrt().mean(dim=(1, 2))
-    return {
-        "log": settings.log_weight * logs,
-        "root": settings.root_weight * (roots / size).mean(),
-    }
+    magnitudes, spread = decoded.unbind(dim=1)
+    far = (magnitudes + LOG_FLOOR).log() - (real + LOG_FLOOR).log()
+    parts = {}
+    if settings.likelihood_weight:
+        deviation = spread.clamp_min(0.02)
+        nats = 0.5 * (far / deviation).square().clamp_max(200.0) + deviation.log()
+        parts["likelihood"] = settings.likelihood_weight * nats.mean()
+    if settings.log_weight:
+        parts["log"] = settings.log_weight * far.abs().mean()
+    if settings.root_weight:
+        roots = ((magnitudes + LOG_FLOOR).sqrt() - (real + LOG_FLOOR).sqrt()).abs().mean(dim=(1, 2))
+        size = (real + LOG_FLOOR).sqrt().mean(dim=(1, 2))
+        parts["root"] = settings.root_weight * (roots / size).mean()
+    return parts
 
 
 def rate_nats(posterior: Posterior) -> Float[Tensor, "batch frames"]:

@@ -14,11 +14,12 @@ convolutions and stand here to be compared (docs/explanation/codec.md).
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from segue.audio.autoencoder.settings import AutoencoderConfig, Posterior
-from segue.audio.phase import PhaseFinder
+from segue.audio.phase import PhaseFinder, Texture
 
 LOG_FLOOR = 1e-2
 """Added to magnitudes before their logarithm: 94 dB below the loudest bin of a full-scale tone."""
@@ -29,6 +30,9 @@ _LOG_MEAN, _LOG_DEVIATION = -2.0, 3.0
 _MOST_LOG_MAGNITUDE = 7.0
 """e^7 is above the largest magnitude that full scale gives with a window of 1,024 samples."""
 
+
+_LEAST_LOG_SPREAD, _FIRST_LOG_SPREAD = -4.0, -0.5
+"""Logarithms of magnitudes spread by 0.6 where the sound is noise; 0.02 is as good as certain."""
 
 _FIRST_LOG_VARIANCE = -4.0
 """A new encoder is sure of itself, or the noise would drown what it has to say."""
@@ -172,18 +176,31 @@ class Repeat(nn.Module):
 
 
 class MagnitudeHead(nn.Module):
-    """Frames to magnitudes."""
+    """Frames to magnitudes, and to how far the logarithms of the real ones spread around them.
+
+    A decoder that gives the most likely magnitude of every bin smooths all that hisses; drawing them
+    from what it knows gives the texture back.
+    """
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
-        self.map = nn.Conv1d(config.decoder_width, config.channels * config.spectrum.num_bins, 1)
+        rows = config.channels * config.spectrum.num_bins
+        self.map = nn.Conv1d(config.decoder_width, rows, 1)
+        self.spread = nn.Conv1d(config.decoder_width, rows, 1) if config.texture else None
+        if self.spread is not None:
+            nn.init.zeros_(self.spread.weight)
+            assert self.spread.bias is not None
+            nn.init.constant_(self.spread.bias, _FIRST_LOG_SPREAD)
 
     def forward(
         self, frames: Float[Tensor, "batch width frames"]
-    ) -> Float[Tensor, "batch rows frames"]:
-        """Return the magnitudes of every channel's bins."""
+    ) -> tuple[Float[Tensor, "batch rows frames"], Float[Tensor, "batch rows frames"]]:
+        """Return the magnitudes of every channel's bins, and the deviations of their logarithms."""
         logs = self.map(frames).float() * _LOG_DEVIATION + _LOG_MEAN
-        return logs.clamp_max(_MOST_LOG_MAGNITUDE).exp()
+        magnitude = logs.clamp_max(_MOST_LOG_MAGNITUDE).exp()
+        if self.spread is None:
+            return magnitude, torch.zeros_like(magnitude)
+        return magnitude, self.spread(frames).float().clamp(_LEAST_LOG_SPREAD, 0.7).exp()
 
 
 class SpectralHead(nn.Module):
@@ -287,9 +304,9 @@ class Decoder(nn.Module):
 
     def forward(
         self, latents: Float[Tensor, "batch latent frames"]
-    ) -> Float[Tensor, "batch rows outputs"]:
-        """Return magnitudes, spectra or samples, as the head is."""
-        output: Tensor = self.head(self.layers(latents))
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Return magnitudes with their spread, spectra or samples, as the head is."""
+        output: Tensor | tuple[Tensor, Tensor] = self.head(self.layers(latents))
         return output
 
 
@@ -328,17 +345,19 @@ class SpectralAutoencoder(nn.Module):
 
         With the head ``magnitude`` the phases are found outside PyTorch and no gradient flows.
         """
-        output: Tensor = self.decoder(latents)
-        if self.config.head == "istft":
-            return self.fourier.synthesise(output)
-        return self._with_phases(output) if self.config.head == "magnitude" else output
+        output = self.decoder(latents)
+        if self.config.head == "magnitude":
+            return self._with_phases(*output)
+        return self.fourier.synthesise(output) if self.config.head == "istft" else output
 
     def magnitudes(
         self, latents: Float[Tensor, "batch latent frames"]
-    ) -> Float[Tensor, "batch bins frames"]:
-        """Return what the head ``magnitude`` is trained on; bins of all channels."""
-        output: Tensor = self.decoder(latents)
-        return output
+    ) -> Float[Tensor, "batch 2 bins frames"]:
+        """Return what the head ``magnitude`` is trained on: magnitudes, and their spread.
+
+        Bins of all channels, one channel after another.
+        """
+        return torch.stack(self.decoder(latents), dim=1)
 
     def real_magnitudes(
         self, audio: Float[Tensor, "batch channels samples"]
@@ -350,15 +369,23 @@ class SpectralAutoencoder(nn.Module):
         return (power ** (0.5 / self.config.compression)).flatten(1, 2)
 
     def _with_phases(
-        self, magnitudes: Float[Tensor, "batch bins frames"]
+        self,
+        magnitudes: Float[Tensor, "batch bins frames"],
+        spread: Float[Tensor, "batch bins frames"],
     ) -> Float[Tensor, "batch channels samples"]:
         spectrum, channels = self.config.spectrum, self.config.channels
         sounds = []
-        for rows in magnitudes.detach().cpu().numpy():
+        for rows, spreads in zip(_numpy(magnitudes), _numpy(spread), strict=True):
             finder = PhaseFinder(
                 spectrum, iterations=self.config.phase_iterations, num_channels=channels
             )
-            frames = rows.reshape(channels, spectrum.num_bins, -1)
+            drawn = Texture().draw(rows, spreads)
+            frames = drawn.reshape(channels, spectrum.num_bins, -1)
             found = np.concatenate([finder.push(frames), finder.finish()], axis=-1)
             sounds.append(torch.from_numpy(spectrum.synthesise(found)))
         return torch.stack(sounds).to(magnitudes.device)
+
+
+def _numpy(values: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = values.detach().float().cpu().numpy()
+    return array

@@ -95,7 +95,7 @@ class Objective(Protocol):
 
 
 class MagnitudeObjective(nn.Module):
-    """Ours on magnitudes; takes ``batch bins frames`` in place of sound."""
+    """Ours on magnitudes: ``batch 2 bins frames`` decoded (with spread), ``batch bins frames`` real."""
 
     def __init__(self, settings: ObjectiveSettings, *, rate_hz: int, channels: int) -> None:
         super().__init__()
@@ -106,22 +106,30 @@ class MagnitudeObjective(nn.Module):
             else None
         )
 
-    def reconstruction(self, decoded: Audio, real: Audio) -> dict[str, Scalar]:
-        """Return ``log`` and ``root``."""
+    def reconstruction(self, decoded: Tensor, real: Tensor) -> dict[str, Scalar]:
+        """Return ``likelihood``, ``log`` and ``root``, those that count."""
         return magnitude_loss(decoded, real, self.settings)
 
-    def fooling(self, decoded: Audio, real: Audio) -> tuple[Scalar, Scalar]:
+    def fooling(self, decoded: Tensor, real: Tensor) -> tuple[Scalar, Scalar]:
         """Return the hinge loss of the generator and the distance of features."""
         assert self.discriminator is not None
         with torch.no_grad():
             of_real = self.discriminator(real)
-        of_decoded = self.discriminator(decoded)
+        of_decoded = self.discriminator(self._drawn(decoded))
         return adversarial_loss(of_decoded), feature_loss(of_real, of_decoded)
 
-    def telling(self, decoded: Audio, real: Audio) -> Scalar:
+    def telling(self, decoded: Tensor, real: Tensor) -> Scalar:
         """Return the hinge loss of the discriminator."""
         assert self.discriminator is not None
-        return discriminator_loss(self.discriminator(real), self.discriminator(decoded))
+        judged = self.discriminator(self._drawn(decoded))
+        return discriminator_loss(self.discriminator(real), judged)
+
+    def _drawn(self, decoded: Tensor) -> Tensor:
+        """Return magnitudes as a listener gets them; the texture is the same for every clip."""
+        magnitudes, spread = decoded.unbind(dim=1)
+        source = torch.Generator().manual_seed(magnitudes.shape[-1])
+        noise = torch.randn(magnitudes.shape[1:], generator=source).to(magnitudes.device)
+        return magnitudes * (spread * noise).exp()
 
 
 class SpectralObjective(nn.Module):

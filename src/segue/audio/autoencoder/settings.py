@@ -76,6 +76,10 @@ class AutoencoderConfig(StrictModel):
         description="what turns the decoder's frames into sound: magnitudes whose phases are found "
         "afterwards, magnitudes and phases, or convolutions that raise the rate",
     )
+    texture: bool = Field(
+        default=True,
+        description="the head ``magnitude`` also gives how far magnitudes spread, and they are drawn",
+    )
     phase_iterations: int = Field(
         default=32, ge=0, description="of the search for phases after the head ``magnitude``"
     )
