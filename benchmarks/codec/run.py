@@ -34,8 +34,6 @@ from segue.recipes import load_recipe
 
 SECONDS = 10
 SHARED = [
-    "objective.adversarial_weight=0",
-    "objective.feature_weight=0",
     "optim.freeze_encoder_from_step=null",
     "trainer.ema_decay=0.98",
 ]
@@ -46,7 +44,11 @@ VARIANTS = {
     "rate-10000": ["bottleneck.target_bits_per_second=10000"],
     "channels-32": ["model.latent_channels=32"],
     "fixed-1e-3": ["bottleneck.target_bits_per_second=null", "bottleneck.kl_weight=1e-3"],
-    "head-magnitude": [],
+    "texture-none": [
+        "model.texture=false",
+        "objective.magnitude.likelihood_weight=0",
+        "objective.magnitude.log_weight=1",
+    ],
     "head-istft": [*SOUND, "model.head=istft"],
     "head-resize": [*SOUND, "model.head=resize"],
     "head-transposed": [*SOUND, "model.head=transposed"],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from segue.audio.phase import AHEAD_FRAMES, BLOCK_FRAMES, PhaseFinder
+from segue.audio.phase import AHEAD_FRAMES, BLOCK_FRAMES, PhaseFinder, Texture
 from segue.audio.spectrum import Spectrum
 
 SPECTRUM = Spectrum(window_samples=256, hop_samples=64)
@@ -72,3 +72,17 @@ def test_memory_does_not_grow():
         finder.push(block)
     assert finder.waiting.shape[-1] < BLOCK_FRAMES + AHEAD_FRAMES
     assert finder.waiting.base is None or finder.waiting.base.shape[-1] <= 4 * BLOCK_FRAMES
+
+
+def test_texture_does_not_depend_on_blocks_and_has_the_spread_asked_for():
+    magnitudes = np.full((65, 400), 2.0, np.float32)
+    spread = np.full((65, 400), 0.5, np.float32)
+    whole = Texture().draw(magnitudes, spread)
+    texture = Texture()
+    parts = [
+        texture.draw(magnitudes[:, a:b], spread[:, a:b]) for a, b in ((0, 1), (1, 130), (130, 400))
+    ]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=-1), whole)
+    assert np.log(whole).std() == pytest.approx(0.5, rel=0.02)
+    assert np.log(whole).mean() == pytest.approx(np.log(2), abs=0.02)
+    np.testing.assert_array_equal(Texture().draw(magnitudes, 0 * spread), magnitudes)

@@ -352,7 +352,7 @@ class SpectralAutoencoder(nn.Module):
 
     def magnitudes(
         self, latents: Float[Tensor, "batch latent frames"]
-    ) -> Float[Tensor, "batch 2 bins frames"]:
+    ) -> Float[Tensor, "batch 2 bins spectral_frames"]:
         """Return what the head ``magnitude`` is trained on: magnitudes, and their spread.
 
         Bins of all channels, one channel after another.

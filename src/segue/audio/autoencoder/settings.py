@@ -8,6 +8,7 @@ from torch import Tensor
 
 from segue.audio.spectrum import Spectrum
 from segue.core.config import StrictModel
+from segue.errors import SettingError
 
 
 class Posterior(NamedTuple):
@@ -86,7 +87,10 @@ class AutoencoderConfig(StrictModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _ = self.spectrum
+        try:
+            _ = self.spectrum
+        except SettingError as error:
+            raise ValueError(str(error)) from error
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel is {self.kernel}; it must be odd, to have a middle")
         if self.head in ("resize", "transposed") and self.stft_hop_samples % 16:

@@ -130,7 +130,7 @@ class AutoencoderTask(lightning.LightningModule):
 
     def forward(
         self, audio: Float[Tensor, "batch channels samples"], *, frozen: bool = False
-    ) -> tuple[Float[Tensor, "batch channels samples"], Posterior]:
+    ) -> tuple[Float[Tensor, "batch ..."], Posterior]:
         """Return what was decoded, sound or magnitudes, and the latents' distribution."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             posterior = self.model.encode(audio)

@@ -41,11 +41,10 @@ def test_more_noise_costs_more_and_the_same_costs_nothing(sound: torch.Tensor, w
                 sum(SpectralLoss(SpectralLossSettings(), rate_hz=8000)(decoded, sound).values())
             )
         if what == "magnitude":
-            pair = (
-                decoded.abs()[:, 0, :4000].view(4, 40, 100),
-                sound.abs()[:, 0, :4000].view(4, 40, 100),
-            )
-            return float(sum(magnitude_loss(*pair, MagnitudeLossSettings()).values()))
+            images = [part.abs()[:, 0, :4000].view(4, 40, 100) for part in (decoded, sound)]
+            settings = MagnitudeLossSettings(likelihood_weight=0, log_weight=1)
+            pair = torch.stack([images[0], torch.ones_like(images[0])], dim=1)
+            return float(sum(magnitude_loss(pair, images[1], settings).values()))
         torch.manual_seed(0)
         nets = Discriminators(SMALL, channels=1)
         return float(feature_loss(nets(sound), nets(decoded)).detach())
@@ -113,3 +112,18 @@ def test_discriminator_of_magnitudes_sees_loudness():
     scores = [nets(values * gain)[0].scores for gain in (1.0, 100.0)]
     assert scores[0].shape[0] == 2
     assert (scores[0] - scores[1]).abs().mean() > 1e-3
+
+
+def test_likelihood_is_the_normal_density_and_best_at_the_true_spread():
+    source = torch.Generator().manual_seed(0)
+    logs = 0.5 * torch.randn((2, 30, 400), generator=source)
+    real = (1 + logs).exp()
+    given = torch.full_like(real, math.e)
+
+    def nats(spread: float) -> float:
+        settings = MagnitudeLossSettings(root_weight=0)
+        decoded = torch.stack([given, torch.full_like(given, spread)], dim=1)
+        return float(magnitude_loss(decoded, real, settings)["likelihood"])
+
+    assert nats(0.5) < min(nats(0.4), nats(0.6))
+    assert nats(0.5) == pytest.approx(0.5 + math.log(0.5), abs=0.03)
