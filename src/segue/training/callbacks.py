@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
+from lightning.pytorch.callbacks import Callback, WeightAveraging
 from torch import Tensor
 
 from segue.core.progress import Advance
@@ -361,7 +361,7 @@ class TimeLimit(Callback):
             trainer.should_stop = True
 
 
-class WeightAverage(EMAWeightAveraging):
+class WeightAverage(WeightAveraging):
     """Exponential moving average of the weights.
 
     Validation sees the average, and a checkpoint's ``state_dict`` holds it; the weights that training
@@ -369,7 +369,28 @@ class WeightAverage(EMAWeightAveraging):
     """
 
     def __init__(self, decay: float) -> None:
-        super().__init__(decay=decay, use_buffers=False)
+        def averaged(average: Tensor, current: Tensor, _: Tensor | int) -> Tensor:
+            """Go part of the way; weights that stay as they are are their own average, exactly."""
+            return average + (1 - decay) * (current - average)
+
+        super().__init__(use_buffers=False, avg_fn=averaged)
+
+    def on_train_batch_start(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Let a part that stays as it is from this step on be its average, now and for good.
+
+        A task says which by ``settling(step)``: the name of a submodule, or an empty text.
+        """
+        settling = getattr(pl_module, "settling", None)
+        name = settling(trainer.global_step) if settling is not None else ""
+        if name and self._average_model is not None:
+            average = self._average_model.module.get_submodule(name)
+            pl_module.get_submodule(name).load_state_dict(average.state_dict())
 
     def on_train_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule

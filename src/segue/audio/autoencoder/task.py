@@ -120,6 +120,10 @@ class AutoencoderTask(lightning.LightningModule):
         start = self.optim.freeze_encoder_from_step
         return start is not None and step >= start
 
+    def settling(self, step: int) -> str:
+        """Return what goes on with its averaged weights from a step on: the encoder that freezes."""
+        return "model.encoder" if step == self.optim.freeze_encoder_from_step else ""
+
     def adversarial_factor(self, step: int) -> float:
         """Return how much of the adversarial weights counts at a step, from 0 to 1."""
         settings = self.settings

@@ -59,7 +59,8 @@ def test_interrupted_run_has_the_identical_trace(tmp_path: Path, model: dict, ob
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_frozen_encoder_keeps_the_latents(tmp_path: Path):
+@pytest.mark.parametrize("average", [None, 0.8])
+def test_frozen_encoder_keeps_the_latents(tmp_path: Path, average: float | None):
     run = RunFolder(tmp_path)
     seen: list[dict[str, torch.Tensor]] = []
 
@@ -67,7 +68,7 @@ def test_frozen_encoder_keeps_the_latents(tmp_path: Path):
         if step in (12, 16):
             seen.append(torch.load(run.last, weights_only=True)["state_dict"])
 
-    toy_codec_run(tmp_path, report=look, save_every=2)
+    toy_codec_run(tmp_path, report=look, save_every=2, ema_decay=average)
     seen.append(torch.load(run.last, weights_only=True)["state_dict"])
     learning, frozen, last = seen
 
