@@ -89,8 +89,9 @@ def decoder(front: str = "spectrum") -> bytes:
         shape: Any = {"spectrum": ["batch", _ROWS, "steps"]}
     elif front == "magnitude":
         x = net.node("Tanh", [net.raise_rate(x, (_WIDTH, _WIDTH, 2), 2)])
-        net.node("Exp", [net.conv(x, (_ROWS // 2, _WIDTH, 3), pads=[1, 1])], "magnitude")
-        shape = {"magnitude": ["batch", _ROWS // 2, "steps"]}
+        for name in ("magnitude", "spread"):
+            net.node("Exp", [net.conv(x, (_ROWS // 2, _WIDTH, 3), pads=[1, 1])], name)
+        shape = {name: ["batch", _ROWS // 2, "steps"] for name in ("magnitude", "spread")}
     else:
         x = net.raise_rate(x, (_WIDTH, 1, HOP_SAMPLES), HOP_SAMPLES)
         net.node("Tanh", [x], "audio")

@@ -161,10 +161,7 @@ def _latents_of(
             f"{prepared} holds sound, and the second stage learns from latents. Name the run folder "
             "of the first stage with --autoencoder."
         )
-    import torch
-
     model = load_autoencoder(autoencoder)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     folder = latents or prepared.with_name(f"{prepared.name}-latents")
     encode_folder(
         prepared,

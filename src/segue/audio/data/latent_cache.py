@@ -110,14 +110,17 @@ class CachedRecording(NamedTuple):
     num_frames: int
 
 
-def torch_encoder(autoencoder: Any, *, device: str = "cpu") -> Encoder:
+def torch_encoder(autoencoder: Any, *, device: str | None = "cpu") -> Encoder:
     """Return the encoder of a torch autoencoder, see `segue.audio.autoencoder.settings`.
 
     Args:
         autoencoder: with ``encode`` and ``config``; put into evaluation mode and onto `device`.
-        device: where to compute.
+        device: where to compute; None takes ``cuda`` where there is one.
     """
     import torch
+
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
 
     config = autoencoder.config
     autoencoder.eval().to(device)
