@@ -18,11 +18,18 @@ import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Any, NamedTuple, Protocol, Self
 
 from segue.core.files import atomic_path, write_text
 from segue.core.split import SPLITS
 from segue.errors import DataError
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 FORMAT = 1
 BYTES_PER_SAMPLE = 2
@@ -149,10 +156,14 @@ class CacheWriter:
         self._hashes: set[str] = set()
         self.entries: list[Entry] = []
         self._journal: IO[str] | None = None
+        self._held: int | None = None
         try:
             self._open(wanted, retried)
         except OSError as error:
             raise self.cannot_write(error) from error
+        finally:
+            if self._journal is None:
+                self._let_go()
 
     def __enter__(self) -> Self:
         return self
@@ -161,6 +172,24 @@ class CacheWriter:
         if self._journal is not None:
             self._journal.close()
         shutil.rmtree(parts_path(self._folder), ignore_errors=True)
+        self._let_go()
+
+    def _hold(self) -> None:
+        """Keep other runs out of the folder as long as this process lives (not on Windows)."""
+        if fcntl is None:
+            return
+        self._held = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataError(
+                f"Another run is writing {self._folder}. Wait for it, or name another folder."
+            ) from error
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     def _open(self, wanted: Mapping[tuple[str, str], Names], retried: Collection[str]) -> None:
         """Make the folder or take up what is in it."""
@@ -169,9 +198,13 @@ class CacheWriter:
             raise DataError(
                 f"{self._folder} is not empty and was not prepared by Segue. Name a new folder."
             )
+        if self._folder.is_dir():
+            self._hold()
         before = list(self._read_journal(journal)) if journal.is_file() else []
         shutil.rmtree(parts_path(self._folder), ignore_errors=True)
         parts_path(self._folder).mkdir(parents=True, exist_ok=True)
+        if self._held is None:
+            self._hold()
         kept = [
             _renamed(entry, wanted[entry.source, entry.split])
             for entry in before
@@ -193,8 +226,11 @@ class CacheWriter:
     def _read_journal(self, path: Path) -> Iterator[Entry]:
         """Give the entries of a journal up to one that was cut off."""
         with path.open(encoding="utf-8") as lines:
-            header = next(lines, "{}")
-            if json.loads(header) != self._header:
+            try:
+                header = json.loads(next(lines, ""))
+            except ValueError:
+                header = None
+            if header != self._header:
                 raise DataError(
                     f"{self._folder} was prepared with other settings. Name a new folder, or remove it."
                 )

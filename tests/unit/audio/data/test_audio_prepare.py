@@ -261,6 +261,32 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
 
 
+def test_a_journal_that_is_none_is_left_alone(tmp_path: Path) -> None:
+    folder = music(tmp_path / "music", ["a.flac"])
+    (tmp_path / "out").mkdir()
+    for text in ("", "Dear diary", "[1]"):
+        (tmp_path / "out" / "journal.jsonl").write_text(text)
+        with pytest.raises(DataError, match="other settings"):
+            run(folder, tmp_path / "out")
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["journal.jsonl"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders cannot be held here")
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    import fcntl
+
+    folder = music(tmp_path / "music", ["a.flac", "b.flac", "c.flac"])
+    run(folder, tmp_path / "out")
+    whole = contents(tmp_path / "out")
+    handle = os.open(tmp_path / "out", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with pytest.raises(DataError, match="Another run is writing"):
+        run(folder, tmp_path / "out")
+    os.close(handle)
+    run(folder, tmp_path / "out")
+    assert contents(tmp_path / "out") == whole
+
+
 def test_samples_that_have_gone_are_noticed(tmp_path: Path) -> None:
     folder = music(tmp_path / "music", ["a.flac"])
     run(folder, tmp_path / "out")
