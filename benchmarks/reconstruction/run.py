@@ -10,6 +10,7 @@ too.
 
 import argparse
 import datetime
+import functools
 import json
 import os
 import platform
@@ -190,6 +191,7 @@ def kernel_distance(sets: dict[str, dict[str, Audio]], heard: list[Audio]) -> In
     return KernelComparison(real).interval(made, generator(0, "bootstrap"))
 
 
+@functools.cache
 def facts() -> dict[str, Any]:
     """Return what a figure may depend on."""
     words = ["git", "rev-parse", "--short", "HEAD"]
