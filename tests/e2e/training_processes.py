@@ -19,7 +19,7 @@ from tests.toy_training import toy_run, toy_settings
 CLIP_NORM = 0.55
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -48,7 +48,7 @@ def _killed(folder: Path, at_step: int) -> None:
     toy_run(folder, toy_settings(clip_norm=CLIP_NORM), report=kill)
 
 
-def _together(*calls) -> list[int | None]:
+def together(*calls) -> list[int | None]:
     """Run calls at the same time in forked processes; return their exit codes."""
     fork = multiprocessing.get_context("fork")
     processes = [fork.Process(target=target, args=arguments) for target, *arguments in calls]
@@ -60,8 +60,8 @@ def _together(*calls) -> list[int | None]:
 
 
 def main(folder: Path) -> None:
-    port = _free_port()
-    codes = _together(
+    port = free_port()
+    codes = together(
         (_alone, folder / "one", None),
         (_rank, folder / "two", 0, port, "ddp", None),
         (_rank, folder / "two", 1, port, "ddp", None),
@@ -69,8 +69,8 @@ def main(folder: Path) -> None:
     )
     assert codes == [0, 0, 0, -signal.SIGKILL], codes
     shutil.copytree(folder / "killed", folder / "sharded")
-    port = _free_port()
-    codes = _together(
+    port = free_port()
+    codes = together(
         (_alone, folder / "killed", None),
         (_alone, folder / "one-average", 0.9),
         (_rank, folder / "two-average", 0, port, "ddp", 0.9),
@@ -78,8 +78,8 @@ def main(folder: Path) -> None:
     )
     assert codes == [0, 0, 0, 0], codes
     # What one process began, two go on with that share the weights between them.
-    port = _free_port()
-    codes = _together(
+    port = free_port()
+    codes = together(
         (_rank, folder / "sharded", 0, port, "fsdp", None),
         (_rank, folder / "sharded", 1, port, "fsdp", None),
     )
