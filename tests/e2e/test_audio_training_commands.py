@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 RATE_HZ = 8_000
 ENGINE = {
     "trainer.accelerator": "cpu",
-    "trainer.precision": "32-true",
+    "trainer.precision": "'32'",
     "trainer.validate_every": 6,
     "trainer.validation_batches": 1,
     "trainer.row_every": 1,

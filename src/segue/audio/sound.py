@@ -45,7 +45,7 @@ class Sound(Protocol):
 
 
 class Tape:
-    """A recording that grows at its end.
+    """A recording that grows at its end; not for several threads at once.
 
     Attributes:
         rate_hz, channels: of the samples.

@@ -47,6 +47,8 @@ def show(model: BundleArgument, as_json: JsonOption = False) -> None:
         return
     print_table([[key, str(value)] for key, value in summary(bundle).items()])
     print(f"folder     {bundle.folder}")
+    if labels := bundle.config.get("labels"):
+        print(f"labels     {', '.join(map(str, labels))}")
     if card:
         print(f"\n{card.strip()}")
 

@@ -333,7 +333,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise BundleError(
             f"{path.parent} is not a bundle, or a damaged one: {path.name} cannot be read "
-            f"({error.strerror or error}). Give the folder that segue midi export wrote."
+            f"({error.strerror or error}). Give the folder that segue midi export, or segue audio "
+            "export, wrote."
         ) from error
     if len(raw) > JSON_LIMIT_BYTES:
         raise BundleError(

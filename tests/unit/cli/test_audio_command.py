@@ -134,6 +134,7 @@ def test_models_show_knows_the_kind(bundle: Path, capsys) -> None:
     shown = capsys.readouterr().out
     assert "ldmg" in shown
     assert "# tiny" in shown
+    assert "labels     Jazz, Rock, Hip-Hop" in shown
     with pytest.raises(SystemExit) as left:
         main(["models", "verify", str(bundle)])
     assert not left.value.code
