@@ -120,6 +120,17 @@ def test_every_fourth_block_reads_the_text():
     assert not torch.allclose(one, other)
 
 
+def test_the_last_third_of_the_modulation_is_the_texts():
+    model = seeded(cross_attention=True)
+    linear = model.blocks[0].modulation.linear
+    linear.weight.data[8 * 16 :] = 0
+    linear.bias.data[8 * 16 :] = 0
+    latents, step = torch.randn(1, 4, 6), torch.tensor([3.0])
+    with torch.no_grad():
+        one, other = (model(latents, step, torch.randn(1, 3, 16)) for _ in range(2))
+    assert torch.equal(one, other)
+
+
 def test_text_and_model_must_fit():
     latents, step, text = torch.randn(1, 4, 6), torch.tensor([3.0]), torch.randn(1, 3, 16)
     with pytest.raises(SettingError, match="A text was given"):
