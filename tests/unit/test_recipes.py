@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from segue.errors import SettingError
-from segue.recipes import load_recipe, recipe_names
+from segue.recipes import kind_of, load_recipe, recipe_names
 from segue.symbolic.data.tokenizer import TokenizerConfig
 from segue.symbolic.model.gpt import GPT, preset
 
@@ -15,7 +15,7 @@ VOCAB_SIZE = 645
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_recipe_is_complete_and_named_after_its_file(name: str):
-    recipe = load_recipe(name)
+    recipe = load_recipe(name, kind_of(name))
     assert recipe.name == name
     assert all([recipe.summary, recipe.hardware, recipe.duration, recipe.expected])
 
