@@ -69,6 +69,12 @@ def test_an_excerpt_begins_with_a_note(tmp_path: Path, font: Path) -> None:
         assert np.abs(audio[0, :1600]).max() > 0.01
 
 
+def test_an_excerpt_is_as_long_as_was_asked_for(tmp_path: Path, font: Path) -> None:
+    path = midi(tmp_path / "a.mid", [0.0, 25.0, 50.0, 75.0])
+    for seed in range(20):
+        assert play(path, font, seed=seed, seconds=20).shape == (1, 320_000)
+
+
 def test_excerpts_differ_between_seeds_and_not_between_runs(tmp_path: Path, font: Path) -> None:
     # The gaps grow: where the excerpt begins is heard by where its second note does.
     path = midi(tmp_path / "a.mid", [1.02 * n + 0.005 * n * n for n in range(60)])

@@ -170,14 +170,22 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
+def stop_at_five(label: str, *, total: float | None = None) -> Any:
+    return stop_at(5, label)
+
+
+def stop_at_seven(label: str, *, total: float | None = None) -> Any:
+    return stop_at(7, label)
+
+
 @contextlib.contextmanager
-def stop_at_five(label: str, *, total: float | None = None) -> Iterator[Any]:
+def stop_at(number: int, label: str) -> Iterator[Any]:
     done = 0.0
 
     def advance(count: float = 1) -> None:
         nonlocal done
         done += count
-        if label == "decoding" and done == 5:
+        if label == "decoding" and done == number:
             raise KeyboardInterrupt
 
     yield advance
@@ -226,6 +234,16 @@ def test_a_corpus_that_grows_shrinks_and_changes(tmp_path: Path, decoded: list[s
                 sound = clips.read(index, 0, row.num_samples).tobytes()
                 rows[row.name] = (split, *row._replace(offset_samples=0), sound)
     assert found == wanted
+
+
+def test_a_folder_that_is_being_changed_is_not_finished(tmp_path: Path) -> None:
+    folder = music(tmp_path / "music", NAMES[:6])
+    run(folder, tmp_path / "out")
+    save(folder / "b" / "new.flac", noise(1, 99))
+    with pytest.raises(KeyboardInterrupt):
+        prepare([folder], tmp_path / "out", settings(), workers=0, progress=stop_at_seven)
+    with pytest.raises(DataError, match="not finished"):
+        Clips(tmp_path / "out")
 
 
 def test_labels_change_without_decoding(tmp_path: Path, decoded: list[str]) -> None:

@@ -54,6 +54,11 @@ def test_a_batch_is_a_function_of_seed_and_step(clips: Clips) -> None:
     assert not np.array_equal(first.batch(7).audio, batches(clips, seed=1).batch(7).audio)
 
 
+def test_no_two_rows_are_drawn_alike(clips: Clips) -> None:
+    audio, _ = rows(batches(clips, gain_db=1), 20)
+    assert len({clip.tobytes() for clip in audio}) == len(audio)
+
+
 @pytest.mark.parametrize("world_size", [2, 3, 6])
 def test_processes_share_the_rows(clips: Clips, world_size: int) -> None:
     source = batches(clips)
