@@ -59,7 +59,9 @@ def test_the_indirect_torch_contract_lists_every_module_of_the_inference_path() 
     listed = set(contract["source_modules"])
     trains = re.compile(
         r"segue(\.__main__|\.cli.*|\.training.*|\.recipes.*|\.weights.*|\.runtime\.torch_backend"
-        r"|\.symbolic|\.symbolic\.(model|data|evaluate).*|\.runtime|)"
+        r"|\.symbolic|\.symbolic\.(model|data|evaluate).*|\.runtime|"
+        r"\.audio|\.audio\.(autoencoder|data|evaluate).*|\.audio\.(bundling|original_attention)|"
+        r"\.audio\.diffusion(\.(conditioning|distil|export|fit|original|recipe|task|transformer|weights))?|)"
     )
     for path in parsed():
         name = ".".join(path.relative_to("src").with_suffix("").parts).removesuffix(".__init__")
