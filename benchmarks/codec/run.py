@@ -147,7 +147,9 @@ def one(name: str, prepared: Path, work: Path, options: argparse.Namespace, judg
     if options.probe_steps:
         checkpoint = {"name": name, "sha256": sha256_of(run / "checkpoints/last.ckpt")}
         latents = work / name / "latents"
-        encode_folder(options.probe_data or prepared, latents, torch_encoder(codec), autoencoder=checkpoint)
+        encode_folder(
+            options.probe_data or prepared, latents, torch_encoder(codec), autoencoder=checkpoint
+        )
         probe = probe_recipe(options.probe_steps)
         probe = probe.model_copy(
             update={"trainer": probe.trainer.model_copy(update={"threads": options.threads})}

@@ -9,7 +9,7 @@ import typer
 from segue.cli.console import JsonOption, SetOption, print_json, print_table, progress, tell
 
 if TYPE_CHECKING:
-    from segue.recipes import Recipe
+    from segue.symbolic.model.recipe import MidiRecipe
 
 RecipeOption = Annotated[
     str, typer.Option("--recipe", "-r", help="Name of a recipe, or a YAML file.")
@@ -169,7 +169,7 @@ def export(
     print(bundle.folder)
 
 
-def _recipe_of(run: Path) -> "Recipe":
+def _recipe_of(run: Path) -> "MidiRecipe":
     """Return the recipe that a run folder, or the run folder of a checkpoint, was made with."""
     from segue.errors import SettingError
     from segue.recipes import load_recipe
