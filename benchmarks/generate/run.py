@@ -48,10 +48,12 @@ PACKAGES = ("numpy", "onnxruntime", "torch")
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
 
 _MEMORY = """
-import resource, sys
+import sys
+from pathlib import Path
 from segue.audio.recording import generate
 generate(float(sys.argv[1]), bundle=sys.argv[2], steps=int(sys.argv[3]), threads=int(sys.argv[4]))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+lines = Path("/proc/self/status").read_text().splitlines()
+print(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")))
 """
 
 
@@ -212,7 +214,7 @@ def transformer_of(
 
 
 def peak_memory(options: argparse.Namespace, steps: int) -> float:
-    """Return the most memory that a process of its own takes for one clip, in bytes."""
+    """Return the most memory that a process of its own takes for one clip, in bytes (Linux)."""
     words = [str(options.seconds), options.bundle, str(steps), str(options.threads)]
     done = subprocess.run(
         [sys.executable, "-c", _MEMORY, *words], capture_output=True, text=True, check=True
