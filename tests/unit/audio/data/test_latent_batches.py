@@ -159,6 +159,8 @@ def test_beginning_or_end_is_known():
     extend, lead_in = _drawn("extend"), _drawn("lead_in")
     assert not (np.diff(extend.astype(int)) > 0).any()
     assert not (np.diff(lead_in.astype(int)) < 0).any()
+    assert extend[:, 0].all()
+    assert lead_in[:, -1].all()
     assert set(extend.sum(axis=1)) == set(range(1, 30))
 
 

@@ -1,6 +1,7 @@
 """A prepared folder encoded once: what is stored, that chunks are the whole, and going on after a kill."""
 
 import json
+import math
 import pickle
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from tests.toy_diffusion import (
     toy_encode,
 )
 
+from segue.audio.data.cache import Recording
 from segue.audio.data.clips import Clips
-from segue.audio.data.latent_cache import Latents, torch_encoder
+from segue.audio.data.latent_cache import CacheSettings, Latents, loudness_gain, torch_encoder
 from segue.errors import DataError
 
 SECONDS = {"train": [3.01, 0.5, 2.0], "valid": [1.0]}
@@ -47,6 +49,23 @@ def test_chunks_give_what_the_whole_recording_gives(prepared: Path, tmp_path: Pa
         found = latents.read(index, 0, frames), latents.read_log_variance(index, 0, frames)
         np.testing.assert_allclose(found[0], mean[0].numpy(), atol=2e-3)
         np.testing.assert_allclose(found[1], log_variance[0].numpy(), atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("lufs", "peak", "gain_db"),
+    [
+        (-14.0, -1.0, -6.0),  # to the target
+        (-30.0, -3.0, 3.0),  # no further than full scale
+        (-70.0, -60.0, 30.0),  # no further than the largest boost
+        (-math.inf, -math.inf, 0.0),  # silence has no loudness
+    ],
+)
+def test_gain_brings_to_the_target_and_never_clips(lufs: float, peak: float, gain_db: float):
+    row = Recording("a", "", "a", 0, 1, lufs, peak, 0.0, "", 0.0)
+    gain = loudness_gain(row, CacheSettings(target_lufs=-20.0, max_boost_db=30.0))
+    assert gain == pytest.approx(10 ** (gain_db / 20))
+    if gain_db < 0:
+        assert loudness_gain(row, CacheSettings(target_lufs=None)) == 1
 
 
 def test_levels_are_those_of_the_frames(prepared: Path, tmp_path: Path):
