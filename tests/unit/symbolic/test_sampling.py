@@ -71,7 +71,8 @@ def test_distributions_sum_to_one_and_respect_the_mask(
     assert got.sum() == pytest.approx(1)
     assert (got >= 0).all()
     assert not got[~mask].any()
-    assert got.argmax() == np.where(mask, logits, -np.inf).argmax()
+    # Logits that differ by less than rounding have the same chance: compare chances, not places.
+    assert got[np.where(mask, logits, -np.inf).argmax()] == got.max()
 
 
 @given(rows, masks, all_settings)
