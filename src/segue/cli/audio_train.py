@@ -1,5 +1,6 @@
 """`segue audio train-autoencoder | train-diffusion | export`: from a prepared folder to a bundle."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,8 @@ from segue.cli.console import JsonOption, SetOption, print_json, print_table, pr
 
 if TYPE_CHECKING:
     from segue.training.result import FitResult
+
+_POLL_S = 2.0
 
 PreparedArgument = Annotated[
     Path, typer.Argument(metavar="PREPARED", help="A folder that `segue audio prepare` wrote.")
@@ -153,6 +156,7 @@ def _latents_of(
     from segue.audio.autoencoder.fit import load_autoencoder
     from segue.audio.data.latent_cache import encode_folder, torch_encoder
     from segue.errors import SettingError
+    from segue.training.run import is_first_process
 
     if (prepared / "latents.json").is_file():
         return prepared
@@ -161,8 +165,10 @@ def _latents_of(
             f"{prepared} holds sound, and the second stage learns from latents. Name the run folder "
             "of the first stage with --autoencoder."
         )
-    model = load_autoencoder(autoencoder)
     folder = latents or prepared.with_name(f"{prepared.name}-latents")
+    if not is_first_process():
+        _wait_for(folder / "latents.json")
+    model = load_autoencoder(autoencoder)
     encode_folder(
         prepared,
         folder,
@@ -172,6 +178,12 @@ def _latents_of(
         progress=progress,
     )
     return folder
+
+
+def _wait_for(path: Path) -> None:
+    """Wait until the first of several processes has written a file."""
+    while not path.is_file():
+        time.sleep(_POLL_S)
 
 
 def _report(step: int, total: int, row: Mapping[str, float]) -> None:
