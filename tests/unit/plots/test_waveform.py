@@ -15,10 +15,11 @@ from segue.plots.waveform import waveform
 
 def test_columns_hold_the_extremes_and_the_spectrum() -> None:
     time = np.arange(2 * RATE_HZ) / RATE_HZ
-    wave = np.where(time < 1, 0.5 * np.sin(2 * np.pi * 1000 * time), 0).astype(np.float32)[None]
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * time) + 0.1
+    wave = np.where(time < 1, tone, 0).astype(np.float32)[None]
     seen = overview(of_array(wave, RATE_HZ), columns=20)
-    np.testing.assert_allclose(seen.high[:10], 0.5, atol=0.01)
-    np.testing.assert_allclose(seen.low[:10], -0.5, atol=0.01)
+    np.testing.assert_allclose(seen.high[:10], 0.6, atol=0.01)
+    np.testing.assert_allclose(seen.low[:10], -0.4, atol=0.01)
     assert not seen.high[10:].any()
     assert (seen.decibels[:, 1:9].argmax(axis=0) == 128).all()
     np.testing.assert_allclose(seen.decibels[:, 1:9].max(axis=0), 20 * np.log10(0.5), atol=0.1)

@@ -10,7 +10,7 @@ from tests.tiny_audio import FRAMES, LATENTS, decoder, transformer
 
 from segue.errors import BundleError
 from segue.runtime.graph import Graph
-from segue.training.graphs import store_small
+from segue.training.graphs import _codes, store_small
 
 FEEDS = {
     "latents": np.random.default_rng(0).standard_normal((1, LATENTS, FRAMES), np.float32),
@@ -44,6 +44,19 @@ def test_smaller_files_that_say_the_same(made, storage, share, tolerance, tmp_pa
         sum(len(tensor.raw_data) for tensor in graph.graph.initializer) for graph in (model, small)
     ]
     assert weights[1] <= share * weights[0] + 600
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_codes_are_the_nearest_and_use_their_range(axis: int) -> None:
+    array = np.random.default_rng(0).standard_normal((5, 6, 7), np.float32)
+    codes, scales = _codes(array, axis)
+    assert scales.shape == tuple(
+        size if place == axis else 1 for place, size in enumerate((5, 6, 7))
+    )
+    assert (np.abs(codes * scales - array) <= 0.501 * scales).all()
+    others = tuple(place for place in range(3) if place != axis)
+    assert (np.abs(codes).max(axis=others) == 127).all()
+    assert not _codes(0 * array, axis)[0].any()
 
 
 def test_nothing_lies_in_other_files() -> None:
