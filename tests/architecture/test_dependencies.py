@@ -9,7 +9,7 @@ from tests.architecture.source import ROOT, parsed
 
 DISTRIBUTION = {"yaml": "pyyaml"}
 # Used as a file, its SoundFont.
-NOT_IMPORTED = {"pretty-midi"}
+NOT_IMPORTED = {"pretty-midi", "onnxscript"}
 
 
 def normal(name: str) -> str:
