@@ -8,7 +8,7 @@ import tomllib
 from tests.architecture.source import ROOT, parsed
 
 DISTRIBUTION = {"yaml": "pyyaml"}
-# Used as a file, its SoundFont.
+# Used as a file, its SoundFont; used by PyTorch when it exports.
 NOT_IMPORTED = {"pretty-midi", "onnxscript"}
 
 
