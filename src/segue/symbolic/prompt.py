@@ -16,6 +16,7 @@ et al., "Efficient Training of Language Models to Fill in the Middle", 2022; for
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,10 @@ from segue.symbolic.vocabulary import TokenType, Vocabulary
 
 PADDING, CONTEXT, HOLE = 0, 1, 2
 """What a token of a training example is."""
+
+Sight = Literal["none", "past", "past_future", "all"]
+"""What of a piece may be seen: nothing; what starts before the hole; that and what starts behind it;
+all of these and the other instruments' notes that start during the hole."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,12 @@ class Hole:
         if self.last_position is not None:
             inside &= (bars < self.end_bar - 1) | (positions < self.last_position)
         return inside
+
+    def starts_before(self, notes: NDArray[np.void]) -> NDArray[np.bool_]:
+        """Return which notes start before the span. Shape ``notes``."""
+        bars = notes["bar"]
+        in_first = (bars == self.first_bar) & (notes["position"] < self.first_position)
+        return (bars < self.first_bar) | in_first
 
     def shifted(self, bars: int) -> "Hole":
         """Return the same hole `bars` bars later."""
@@ -164,6 +175,26 @@ def join(context: Stream, answer: Stream) -> tuple[Stream, NDArray[np.int8]]:
         np.concatenate([context.ids, answer.ids]), np.concatenate([context.times, answer.times])
     )
     return joined, kinds
+
+
+def in_sight(
+    hole: Hole, notes: NDArray[np.void], kept: NDArray[np.bool_], sight: Sight
+) -> NDArray[np.bool_]:
+    """Return which of the context notes may be seen. Shape ``notes``.
+
+    Args:
+        hole: the hole.
+        notes: of the piece.
+        kept: which of them are context, and not in the hole. Shape ``notes``.
+        sight: how much of the context is seen.
+    """
+    if sight == "all":
+        return kept
+    if sight == "past":
+        return kept & hole.starts_before(notes)
+    if sight == "past_future":
+        return kept & ~hole.contains(notes)
+    return np.zeros_like(kept)
 
 
 def tokens_per_bar(vocabulary: Vocabulary, grid: Grid, notes: NDArray[np.void]) -> Ids:

@@ -24,9 +24,11 @@ from segue.symbolic.prompt import (
     CONTEXT,
     HOLE,
     PADDING,
+    Sight,
     answer_stream,
     choose_window,
     context_stream,
+    in_sight,
     join,
     thin,
     tokens_per_bar,
@@ -57,6 +59,9 @@ class WindowSettings(StrictModel):
     track_order: Literal["file", "random"] = "file"
     answer_share: float = Field(
         default=0.6, gt=0, lt=1, description="largest part of a row that the answer may take"
+    )
+    sight: Sight = Field(
+        default="all", description="past: a model that reads from left to right only, as a baseline"
     )
     holes: HoleSettings = HoleSettings()
 
@@ -206,11 +211,14 @@ class InfillBatches:
         anchor = int(rng.integers(0, grid.num_bars))
         max_answer = int(length * settings.answer_share)
         drawn = draw_hole(rng, vocabulary, grid, anchor, settings.holes, max_answer)
-        hole, past, future = drawn.hole, drawn.past, drawn.future
+        hole, sight = drawn.hole, settings.sight
+        past = drawn.past and sight != "none"
+        future = drawn.future and sight in {"past_future", "all"}
         inside = drawn.takes(grid.notes)
         answer = answer_stream(vocabulary, grid, hole, inside)
         budget = length - len(answer.ids) - len(hole.programs) - 6
         visible = ~inside if past or future else np.zeros_like(inside)
+        visible = in_sight(hole, grid.notes, visible, sight)
         visible = thin(vocabulary, grid, hole, visible, budget)
         sizes = tokens_per_bar(vocabulary, grid, grid.notes[visible])
         first, end = choose_window(sizes, hole, budget, past=past, future=future)
