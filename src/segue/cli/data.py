@@ -1,5 +1,6 @@
 """`segue data`: which corpora there are, and getting one."""
 
+import enum
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,25 +13,55 @@ from segue.errors import SettingError
 if TYPE_CHECKING:
     from segue.core.corpus import Corpus
 
+GIGABYTE = 1_000_000_000
+NO_DIGEST = "no hash is published; that of what comes is written into downloads.json"
+
 app = typer.Typer(
     help="List and download corpora to train on.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
-@app.command("list")
-def list_corpora(as_json: JsonOption = False) -> None:
-    """List the corpora that can be downloaded: size, length, licence, what to cite."""
-    from segue.audio.data.corpora.registry import audio_corpora
+class Kind(enum.StrEnum):
+    """What the files of a corpus are."""
 
-    corpora = audio_corpora()
+    AUDIO = "audio"
+    MIDI = "midi"
+
+
+def all_corpora() -> "list[tuple[Kind, Corpus]]":
+    """Return every corpus that can be downloaded by name, with its kind."""
+    from segue.audio.data.corpora.registry import audio_corpora
+    from segue.symbolic.data.corpora.registry import midi_corpora
+
+    return [
+        *((Kind.AUDIO, corpus) for corpus in audio_corpora()),
+        *((Kind.MIDI, corpus) for corpus in midi_corpora()),
+    ]
+
+
+@app.command("list")
+def list_corpora(
+    kind: Annotated[Kind | None, typer.Option(help="Only those of audio, or of MIDI.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the corpora that can be downloaded: size, length, licence, what to cite."""
+    chosen = [(own, corpus) for own, corpus in all_corpora() if kind in (None, own)]
     if as_json:
-        print_json([describe(corpus) for corpus in corpora])
+        print_json([describe(corpus, own) for own, corpus in chosen])
         return
     rows = [
-        (corpus.name, size_text(corpus), files_text(corpus), hours_text(corpus), corpus.title)
-        for corpus in corpora
+        (
+            corpus.name,
+            own.value,
+            size_text(corpus),
+            files_text(corpus),
+            hours_text(corpus),
+            corpus.title,
+        )
+        for own, corpus in chosen
     ]
-    print_table(rows, header=("name", "size", "files", "hours", "what"))
+    print_table(rows, header=("name", "kind", "size", "files", "hours", "what"))
+    corpora = [corpus for _, corpus in chosen]
     for heading, values in (
         ("Licence", [corpus.licence for corpus in corpora]),
         ("Cite", [corpus.citation for corpus in corpora]),
@@ -54,10 +85,9 @@ def download(
     as_json: JsonOption = False,
 ) -> None:
     """Download a corpus, check it, unpack it; go on with one that was stopped."""
-    from segue.audio.data.corpora.registry import audio_corpora
     from segue.core.corpus import fetch, find_corpus
 
-    corpus = find_corpus(name, audio_corpora())
+    corpus = find_corpus(name, [corpus for _, corpus in all_corpora()])
     for line in facts(corpus):
         tell(line)
     if not yes and not confirmed(corpus):
@@ -85,7 +115,7 @@ def facts(corpus: "Corpus") -> list[str]:
     """Say what will be downloaded and under what terms."""
     lines = [f"{corpus.name}: {corpus.title}", f"  size      {size_text(corpus)}"]
     for archive in corpus.archives:
-        lines += [f"  from      {archive.url}", f"            {archive.digest}"]
+        lines += [f"  from      {archive.url}", f"            {archive.digest or NO_DIGEST}"]
     return [
         *lines,
         f"  licence   {corpus.licence}",
@@ -94,10 +124,11 @@ def facts(corpus: "Corpus") -> list[str]:
     ]
 
 
-def describe(corpus: "Corpus") -> dict[str, Any]:
+def describe(corpus: "Corpus", kind: Kind) -> dict[str, Any]:
     """Give all that is known of a corpus, for machines."""
     return {
         "name": corpus.name,
+        "kind": kind.value,
         "title": corpus.title,
         "bytes": corpus.num_bytes,
         "exact": corpus.exact,
@@ -115,7 +146,9 @@ def describe(corpus: "Corpus") -> dict[str, Any]:
 
 def size_text(corpus: "Corpus") -> str:
     """Say the size of all archives."""
-    return f"{'' if corpus.exact else 'about '}{corpus.num_bytes / 1e9:,.1f} GB"
+    size = corpus.num_bytes
+    text = f"{size / 1e9:,.1f} GB" if size >= GIGABYTE else f"{size / 1e6:,.1f} MB"
+    return text if corpus.exact else f"about {text}"
 
 
 def files_text(corpus: "Corpus") -> str:

@@ -5,6 +5,7 @@ that knows its folder layout. Music files of every kind use the same description
 """
 
 import json
+import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from segue.core.config import nearest
 from segue.core.download import download, require_space
-from segue.core.files import write_text
+from segue.core.files import sha256_of, write_text
 from segue.core.progress import Progress, silent
 from segue.core.unpack import unpack
 from segue.errors import DataError, SettingError
@@ -30,14 +31,16 @@ class Archive:
     Args:
         url: where it is published, http or https.
         num_bytes: its size.
-        digest: its hash as published, ``algorithm:hexadecimal``; md5, sha1, sha256 or sha512.
+        digest: its hash as published, ``algorithm:hexadecimal``; md5, sha1, sha256 or sha512. None
+            where none is published, because the server packs the archive anew for each request:
+            the address must then name a fixed version, and the hash of what came is recorded.
         exact: whether `num_bytes` is exact. Where only a rounded size is published, the server's
             own figure is taken and the hash decides.
     """
 
     url: str
     num_bytes: int
-    digest: str
+    digest: str | None
     exact: bool = True
 
     @property
@@ -133,9 +136,11 @@ def fetch(
             digest=archive.digest,
             progress=progress,
         )
+        if archive.digest is None:
+            _require_whole(path, archive)
         num_files = unpack(path, folder, progress=progress)
         counts["unpacked files"] += num_files
-        record[archive.file_name] = _entry(corpus, archive, num_files)
+        record[archive.file_name] = _entry(corpus, archive, path, num_files)
         write_text(folder / RECORD_NAME, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
         if not keep_archives:
             path.unlink()
@@ -144,9 +149,20 @@ def fetch(
     return counts
 
 
-def _entry(corpus: Corpus, archive: Archive, num_files: int) -> dict[str, Any]:
+def _require_whole(path: Path, archive: Archive) -> None:
+    """Refuse, and remove, a zip without its end: no hash would tell that it was cut."""
+    if not zipfile.is_zipfile(path):
+        path.unlink()
+        raise DataError(
+            f"{archive.url} did not give a whole zip archive. What came was removed; run the same "
+            "command again."
+        )
+
+
+def _entry(corpus: Corpus, archive: Archive, path: Path, num_files: int) -> dict[str, Any]:
     """Say where an unpacked archive came from and under what terms."""
-    return {
+    seen = {} if archive.digest else {"sha256": sha256_of(path)}
+    return seen | {
         "url": archive.url,
         "digest": archive.digest,
         "files": num_files,
@@ -156,9 +172,11 @@ def _entry(corpus: Corpus, archive: Archive, num_files: int) -> dict[str, Any]:
 
 
 def _is_done(archive: Archive, record: Mapping[str, Any]) -> bool:
-    """Whether an archive with this very hash was unpacked before."""
+    """Whether an archive with this very hash, or of this very version, was unpacked before."""
     entry = record.get(archive.file_name)
-    return isinstance(entry, dict) and entry.get("digest") == archive.digest
+    if not isinstance(entry, dict) or entry.get("digest") != archive.digest:
+        return False
+    return archive.digest is not None or entry.get("url") == archive.url
 
 
 def _read_record(folder: Path) -> dict[str, Any]:
@@ -180,8 +198,8 @@ def _read_record(folder: Path) -> dict[str, Any]:
 def _require_room(archives: Iterable[Archive], folder: Path) -> None:
     """Refuse at once where neither the archives nor what is in them can fit.
 
-    Music files hardly compress, so that what is in the archives is at least as large. The exact
-    need is asked again before each archive is unpacked.
+    What is in the archives is at least as large as they are; the exact need is asked again before
+    each of them is unpacked.
     """
     num_bytes = 0
     for archive in archives:

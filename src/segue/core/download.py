@@ -67,7 +67,7 @@ def download(
     target: Path | str,
     *,
     num_bytes: int,
-    digest: str,
+    digest: str | None,
     exact: bool = True,
     progress: Progress = silent,
     retries: int = 4,
@@ -84,7 +84,8 @@ def download(
         url: an http or https address; a redirect from https to http is refused.
         target: the file to write. Where it exists it is checked, not downloaded.
         num_bytes: its size as published.
-        digest: its hash as published, ``algorithm:hexadecimal``.
+        digest: its hash as published, ``algorithm:hexadecimal``; None where none is, and what comes
+            is taken as it is.
         exact: False where `num_bytes` is a rounded figure.
         progress: who is told, in megabytes.
         retries: how often in a row an attempt may bring nothing before giving up.
@@ -102,9 +103,11 @@ def download(
     """
     target = Path(target)
     _check_address(url)
-    split_digest(digest)
+    if digest is not None:
+        split_digest(digest)
     if target.exists():
-        _verify(target, digest, progress, advice="Remove it and run again.")
+        if digest is not None:
+            _verify(target, digest, progress, advice="Remove it and run again.")
         return target
     part = target.with_name(f"{target.name}.part")
     _make_folder(target.parent)
@@ -115,13 +118,19 @@ def download(
         transfer = _Transfer(url, part, num_bytes, exact, timeout_s, advance)
         advance(bytes_to_megabytes(transfer.received))
         _persist(transfer, retries=retries, pause_s=pause_s)
+    if digest is not None:
+        _verify_or_remove(part, digest, progress, url)
+    part.replace(target)
+    return target
+
+
+def _verify_or_remove(part: Path, digest: str, progress: Progress, url: str) -> None:
+    """Compare what came with its hash; a file that differs does not stay."""
     try:
         _verify(part, digest, progress, advice=f"The file was removed. Source: {url}.")
     except DataError:
         part.unlink(missing_ok=True)
         raise
-    part.replace(target)
-    return target
 
 
 def split_digest(digest: str) -> tuple[str, str]:

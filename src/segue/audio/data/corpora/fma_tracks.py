@@ -5,21 +5,20 @@ headings (group and name) and one with the name of the index; ``genres.csv`` giv
 root. The split into training, validation and test was made by its authors artist by artist.
 """
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from segue.core.files import write_text
+from segue.core.tables import read_rows, write_table
 from segue.errors import DataError
 
 SUBSETS = ("small", "medium", "large")
 SPLITS = {"training": "train", "validation": "valid", "test": "test"}
 SPLITS_NAME = "splits.csv"
 CREDITS_NAME = "credits.csv"
+ADVICE = "Get it with `segue data download fma-metadata`."
 
 # The lengths that the archive's interface stated were wrong for these tracks, so that the clips
 # were cut beyond the end of the track: no sound at all, or less than 10 s. The whole tracks of
@@ -79,7 +78,7 @@ def read_tracks(folder: Path | str) -> Iterator[Track]:
     """
     folder = Path(folder)
     roots = _root_genres(folder / "genres.csv")
-    rows = _rows(folder / "tracks.csv")
+    rows = read_rows(folder / "tracks.csv", advice=ADVICE)
     groups, names, _ = next(rows, []), next(rows, []), next(rows, [])
     heads = list(zip(groups, names, strict=False))
     missing = [" ".join(head) for head in COLUMNS.values() if head not in heads]
@@ -132,9 +131,9 @@ def write_splits(metadata: Path | str, folder: Path | str, *, subset: str) -> di
         )
     check_artists(kept)
     rows = [(track.path, track.split, track.genre, track.artist) for track in kept]
-    _write_table(folder / SPLITS_NAME, ("path", "split", "label", "group"), rows)
+    write_table(folder / SPLITS_NAME, ("path", "split", "label", "group"), rows)
     rows = [(track.path, track.artist_name, track.title, track.licence) for track in kept]
-    _write_table(folder / CREDITS_NAME, ("path", "artist", "title", "licence"), rows)
+    write_table(folder / CREDITS_NAME, ("path", "artist", "title", "licence"), rows)
     return dict(counts)
 
 
@@ -187,7 +186,7 @@ def _track(row: list[str], columns: Mapping[str, int], roots: Mapping[int, str])
 
 def _root_genres(path: Path) -> dict[int, str]:
     """Return the title of each genre's root, by the number of the genre."""
-    rows = _rows(path)
+    rows = read_rows(path, advice=ADVICE)
     heads = next(rows, [])
     try:
         number, title, root = (heads.index(name) for name in ("genre_id", "title", "top_level"))
@@ -196,24 +195,3 @@ def _root_genres(path: Path) -> dict[int, str]:
         return {own: titles[top] for own, _, top in table}
     except (ValueError, IndexError, KeyError) as error:
         raise DataError(f"{path} is not FMA's table of genres: {error}.") from error
-
-
-def _rows(path: Path) -> Iterator[list[str]]:
-    """Read a table row by row; cells may hold line breaks."""
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            yield from csv.reader(stream)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(
-            f"{path} cannot be read: {reason}. Get it with `segue data download fma-metadata`."
-        ) from error
-
-
-def _write_table(path: Path, heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """Write a table, whole or not at all."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(heads)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())

@@ -1,0 +1,1 @@
+"""MIDI corpora that `segue data` knows, one file each."""
