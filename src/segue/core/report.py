@@ -14,7 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from segue.core.files import write_text
+from segue.core.files import write_bytes
 from segue.errors import SettingError
 
 Cell: TypeAlias = str | int | float | None
@@ -239,10 +239,12 @@ class Page:
     def save(self, path: Path | str) -> None:
         """Write the page as one UTF-8 file, whole or not at all.
 
+        What is not valid Unicode, such as a broken file name, is written as an escape.
+
         Raises:
             DataError: the file cannot be written.
         """
-        write_text(path, self.render())
+        write_bytes(path, self.render().encode("utf-8", "backslashreplace"))
 
     def _add(self, element: str) -> None:
         self._sections[-1].elements.append(element)
