@@ -48,12 +48,11 @@ def chroma_similarity(generated: Passage, original: Passage) -> float:
     Source: Wu and Yang, "MuseMorphose", 2021, chroma similarity, for bars at the same place.
     """
     left, right = (_chroma(passage) for passage in (generated, original))
-    norms = np.linalg.norm(left, axis=1), np.linalg.norm(right, axis=1)
-    counted = (norms[0] > 0) | (norms[1] > 0)
+    squares = (left**2).sum(axis=1), (right**2).sum(axis=1)
+    counted = squares[0] + squares[1] > 0
     if not counted.any():
         return 1.0
-    product = norms[0] * norms[1]
-    cosines = (left * right).sum(axis=1) / np.where(product > 0, product, 1.0)
+    cosines = (left * right).sum(axis=1) / np.sqrt(np.maximum(squares[0] * squares[1], 1.0))
     return float(np.minimum(cosines[counted], 1.0).mean())
 
 
