@@ -7,7 +7,8 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from pydantic import Field
 
 from segue.core.config import StrictModel
 from segue.core.files import atomic_path, write_text
-from segue.core.pool import run_jobs
+from segue.core.pool import Runner, run_jobs
 from segue.core.progress import Progress, silent
 from segue.core.seeds import generator
 from segue.errors import DataError, MissingExtraError
@@ -24,7 +25,7 @@ from segue.symbolic.codec import encode_file
 from segue.symbolic.data.grouping import DuplicateSettings, group_pieces
 from segue.symbolic.data.inventory import key_of, take_inventory
 from segue.symbolic.data.scan import ScanSettings, Source, find_files
-from segue.symbolic.data.tally import Tally, add_to, measure
+from segue.symbolic.data.tally import PieceRow, Tally, add_to, measure
 from segue.symbolic.data.tokenizer import TokenizerConfig, train_tokenizer
 from segue.symbolic.tokenizer import Tokenizer
 from segue.symbolic.vocabulary import Vocabulary
@@ -116,7 +117,7 @@ class _Run:
     folder: Path
     stage: Path
     settings: ExploreSettings
-    workers: int
+    jobs: Runner
     progress: Progress
 
 
@@ -164,14 +165,15 @@ def collect(
         DataError: there is no MIDI file, or the folder cannot be read.
     """
     sources = find_files([folder], limit=settings.limit)
-    run = _Run(folder, stage, settings, workers, progress)
+    jobs = partial(run_jobs, workers=workers)
+    run = _Run(folder, stage, settings, jobs, progress)
     inventory = take_inventory(
         [folder],
         sources,
         settings.scan,
         stage,
         phrases=settings.duplicates.phrases,
-        workers=workers,
+        run=jobs,
         progress=progress,
     )
     verdicts = group_pieces(inventory, settings.duplicates, stage, num_own=len(sources))
@@ -216,8 +218,8 @@ def _copies(groups: Sequence[Sequence[str]]) -> Copies:
     return Copies(len(groups), sum(map(len, groups)))
 
 
-def write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write a table, whole or not at all; the first row names the columns.
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write a table, whole or not at all.
 
     Raises:
         DataError: the file cannot be written.
@@ -227,10 +229,8 @@ def write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
     ):
         writer = csv.writer(stream, lineterminator="\n")
-        for number, row in enumerate(rows):
-            if not number:
-                writer.writerow(row)
-            writer.writerow(row.values())
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
 # Notes -------------------------------------------------------------------------------------------
@@ -247,19 +247,19 @@ def _measure_all(run: _Run, sources: Sequence[Source], table: Path) -> tuple[Tal
         for start in range(0, len(sources), _FILES_PER_JOB)
     ]
     with run.progress("measuring", total=len(sources)) as advance:
-        for count in run_jobs(_measure_job, jobs, workers=run.workers):
+        for count in run.jobs(_measure_job, jobs):
             advance(count)
     total: Tally = {}
     refused: list[LeftOut] = []
 
-    def rows() -> Iterator[dict[str, Any]]:
+    def rows() -> Iterator[list[Any]]:
         for job in jobs:
             found = json.loads(Path(job.target).read_text(encoding="utf-8"))
             add_to(total, found["tally"])
             refused.extend(LeftOut(*pair) for pair in found["left_out"])
             yield from found["rows"]
 
-    write_csv(table, rows())
+    write_csv(table, ("path", *(field.name for field in fields(PieceRow))), rows())
     return total, refused
 
 
@@ -273,7 +273,7 @@ def _measure_job(job: _Job) -> int:
     if done:
         return len(job.sources)
     total: Tally = {"collections": Counter()}
-    rows: list[dict[str, Any]] = []
+    rows: list[list[Any]] = []
     left_out: list[LeftOut] = []
     for source in job.sources:
         try:
@@ -283,7 +283,7 @@ def _measure_job(job: _Job) -> int:
             continue
         add_to(total, tally)
         total["collections"][_collection(source.path)] += 1
-        rows.append({"path": source.path, **asdict(row)})
+        rows.append([source.path, *asdict(row).values()])
     content = {"key": job.key(), "tally": total, "rows": rows, "left_out": left_out}
     write_text(path, json.dumps(content))
     return len(job.sources)
@@ -330,7 +330,7 @@ def _count_tokens(run: _Run, sources: Sequence[Source]) -> TokenCounts:
     counts: Counter[int] = Counter()
     files = 0
     with run.progress("counting tokens", total=count) as advance:
-        for job, found in zip(jobs, run_jobs(_token_job, jobs, workers=run.workers), strict=True):
+        for job, found in zip(jobs, run.jobs(_token_job, jobs), strict=True):
             types.update(found[0])
             counts.update(found[1])
             files += found[2]
