@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
+from tests.loopback import Loopback, serve
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -66,3 +67,11 @@ def run_segue(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
         )
 
     return run
+
+
+@pytest.fixture
+def loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
+    """A web server on this machine, without files yet."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serve() as server:
+        yield server

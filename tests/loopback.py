@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import http.server
 import io
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -96,6 +97,21 @@ def serve() -> Iterator[Loopback]:
 def digest(content: bytes, algorithm: str = "sha256") -> str:
     """The hash of some bytes as a corpus states it."""
     return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
+
+
+def tar_of(
+    files: Mapping[str, bytes], mode: str = "w:gz", *, special: tarfile.TarInfo | None = None
+) -> bytes:
+    """A tar archive of some files; `special` is a member of its own at the end."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as pack:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            pack.addfile(member, io.BytesIO(content))
+        if special is not None:
+            pack.addfile(special)
+    return buffer.getvalue()
 
 
 def zip_of(members: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:

@@ -2,27 +2,18 @@
 
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 import soundfile
 from tests.fma_tables import ROWS, metadata_files, music_files
-from tests.loopback import Loopback, digest, serve, zip_of
+from tests.loopback import Loopback, digest, zip_of
 
 from segue.audio.data.clips import Clips
 from segue.audio.data.corpora.registry import audio_corpora
 from segue.audio.data.prepare import PrepareSettings, prepare
 from segue.core.corpus import Archive, fetch, find_corpus
-
-
-@pytest.fixture
-def loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with serve() as server:
-        yield server
 
 
 def mp3(seed: int) -> bytes:

@@ -9,26 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.loopback import zip_of
+from tests.loopback import tar_of, zip_of
 
 from segue.core.unpack import unpack
 from segue.errors import DataError
 
 FILES = {"set/a.mid": b"a" * 1000, "set/deep/er/b.mid": b"", "c.txt": b"\x00\x01"}
-
-
-def tar_of(
-    files: dict[str, bytes], mode: str = "w:gz", *, special: tarfile.TarInfo | None = None
-) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as pack:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            pack.addfile(member, io.BytesIO(content))
-        if special is not None:
-            pack.addfile(special)
-    return buffer.getvalue()
 
 
 def content_of(folder: Path) -> dict[str, bytes]:
