@@ -18,7 +18,7 @@ def save_bytes(lines: list[tuple[int, Line]], *, ticks: int = 480, bpm: float = 
 
 def are_near(one: bytes, other: bytes) -> bool:
     sketches = Sketches.of([sketch(notes_of(content), SIZE) for content in (one, other)], SIZE)
-    return bool(near_pairs(sketches, containment=0.25, shared=12))
+    return any(near_pairs(sketches, containment=0.25, shared=12))
 
 
 @settings(max_examples=25, deadline=None)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from segue.errors import DataError
 
@@ -15,6 +15,19 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 _JOBS_AHEAD = 2
+
+
+class Runner(Protocol):
+    """Runs jobs somewhere: `run_jobs` with its workers given, or `cluster.run_jobs_on`."""
+
+    def __call__(
+        self,
+        function: Callable[[Job], Result],
+        jobs: Iterable[Job],
+        *,
+        on_crash: Callable[[Job], Result] | None = None,
+    ) -> Iterator[Result]:
+        """Give the result of every job, in order."""
 
 
 def run_jobs(

@@ -16,13 +16,16 @@ of Broder ("On the resemblance and containment of documents", 1997): the k small
 """
 
 import hashlib
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Self
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from segue.core.progress import Progress, silent
 
 Hashes = NDArray[np.uint64]
 Ints = NDArray[np.int64]
@@ -33,8 +36,8 @@ PHRASE_NOTES = 8
 _MAX_INTERVAL = 60
 _SAME_ONSET_QUARTERS = 1 / 24
 _MIN_PITCHES = 3
-_SLICE_HASHES = 1 << 23
-_PIECES_AT_ONCE = 1 << 12
+_SLICE_HASHES = 1 << 22
+_HASHES_AT_ONCE = 1 << 17
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
@@ -219,12 +222,18 @@ class Sketches:
 
 
 def near_pairs(
-    sketches: Sketches, *, containment: float, shared: int, common: int = 64
-) -> list[Pair]:
-    """Return pairs of pieces that share at least so many phrases and such a share of them.
+    sketches: Sketches,
+    *,
+    containment: float,
+    shared: int,
+    common: int = 64,
+    folder: Path | None = None,
+    progress: Progress = silent,
+) -> Iterator[Pair]:
+    """Give the pairs of pieces that share at least so many phrases and such a share of them.
 
-    Memory grows with the number of pairs found, not with that of the phrases: the hashes are gone
-    through in slices of hash space of about `_SLICE_HASHES` each.
+    Time grows with the number of phrases. Memory holds an index of them, 13 bytes a phrase, unless
+    `folder` is given; beyond the index it does not grow.
 
     Args:
         sketches: of all pieces.
@@ -232,57 +241,124 @@ def near_pairs(
         shared: least number of shared phrases.
         common: a phrase found in more pieces than this (a scale, a cadence) makes pairs only of
             neighbours in the list of its pieces, so that the work stays linear; copies of one work
-            are still linked, as a chain.
+            are still linked, as a chain. At most 128.
+        folder: where the index may lie, in files without a name that end with this process.
+        progress: who listens.
     """
-    keys, counts = np.zeros(0, np.uint64), np.zeros(0, np.int64)
-    for hashes, owners in _slices(sketches):
-        found = np.concatenate([keys, *_meetings(hashes, owners, common)])
-        weights = np.concatenate([counts, np.ones(len(found) - len(keys), np.int64)])
-        keys, inverse = np.unique(found, return_inverse=True)
-        counts = np.bincount(inverse, weights, len(keys)).astype(np.int64)
-    found_pairs = (
-        sketches.compare(int(key >> np.uint64(32)), int(key & np.uint64(0xFFFFFFFF)))
-        for key in keys[counts >= min(2, shared)]
-    )
-    return [p for p in found_pairs if p.shared >= shared and p.containment >= containment]
+    index = _index(sketches, common, folder, progress)
+    at_once = max(1, _HASHES_AT_ONCE // sketches.size)
+    with progress("comparing", total=len(sketches)) as advance:
+        for start in range(0, len(sketches), at_once):
+            end = min(start + at_once, len(sketches))
+            for one, other in _candidates(sketches.offsets[start : end + 1], start, index, shared):
+                pair = sketches.compare(one, other)
+                if pair.shared >= shared and pair.containment >= containment:
+                    yield pair
+            advance(end - start)
 
 
-def _slices(sketches: Sketches) -> Iterator[tuple[Hashes, Hashes]]:
-    """Give hashes and their pieces, sorted, one slice of hash space after the other."""
-    num_slices = -(-len(sketches.hashes) // _SLICE_HASHES)
+class _Index(NamedTuple):
+    """Which pieces hold a phrase: for every phrase the list of its pieces, list after list.
+
+    Attributes:
+        owners: the pieces, in rising order within a list.
+        reach: with how many of those behind it in its list an entry makes pairs; the highest bit is
+            set in lists of common phrases, which make few.
+        places: where the entry of every hash of the sketches stands.
+        num_common: number of common phrases in each piece's sketch. Shape ``pieces``.
+    """
+
+    owners: NDArray[np.uint32]
+    reach: NDArray[np.uint8]
+    places: Ints
+    num_common: Ints
+
+
+_COMMON = np.uint8(128)
+
+
+def _index(sketches: Sketches, common: int, folder: Path | None, progress: Progress) -> _Index:
+    """Sort the phrases of all pieces, one slice of hash space after the other."""
+    size = len(sketches.hashes)
+    owners = _large_array(size, np.uint32, folder)
+    reach = _large_array(size, np.uint8, folder)
+    places = _large_array(size, np.int64, folder)
+    num_common = np.zeros(len(sketches), np.int64)
+    start = 0
+    with progress("sorting phrases", total=size) as advance:
+        for hashes, pieces, sources in _slices(sketches):
+            end = start + len(hashes)
+            ends = np.append(np.flatnonzero(np.diff(hashes)) + 1, len(hashes))[: len(hashes)]
+            lengths = np.diff(ends, prepend=0)
+            behind = np.repeat(ends, lengths) - np.arange(1, len(hashes) + 1)
+            often = np.repeat(lengths > common, lengths)
+            marks = np.where(often, _COMMON | np.minimum(behind, 1), behind)
+            owners[start:end], reach[start:end] = pieces, marks
+            places[sources] = np.arange(start, end)
+            num_common += np.bincount(pieces[often], minlength=len(sketches))
+            start = end
+            advance(len(hashes))
+    return _Index(owners, reach, places, num_common)
+
+
+def _large_array(size: int, dtype: type[np.generic], folder: Path | None) -> NDArray[Any]:
+    """Return an array in memory, or in a nameless file of a folder."""
+    if folder is None or not size:
+        return np.zeros(size, dtype)
+    with tempfile.TemporaryFile(dir=folder) as stream:
+        return np.memmap(stream, dtype, "w+", shape=(size,))
+
+
+def _slices(sketches: Sketches) -> Iterator[tuple[Hashes, Ints, Ints]]:
+    """Give hashes, their pieces and where they come from, sorted, slice after slice."""
+    hashes, begins = sketches.hashes, sketches.offsets[:-1].copy()
+    num_slices = -(-len(hashes) // _SLICE_HASHES)
     # Sketches hold the smallest hashes, so slices are cut at quantiles of a sample.
-    sample = np.sort(sketches.hashes[:: max(1, len(sketches.hashes) // 65_536)])
+    sample = np.sort(hashes[:: max(1, len(hashes) // 65_536)])
     cuts = sample[np.linspace(0, len(sample) - 1, num_slices + 1).astype(int)[1:-1]]
-    largest = np.uint64(np.iinfo(np.uint64).max)
-    for low, high in pairwise([np.uint64(0), *cuts, largest]):
-        hashes, owners = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
-        for start in range(0, len(sketches), _PIECES_AT_ONCE):
-            offsets = sketches.offsets[start : start + _PIECES_AT_ONCE + 1]
-            block = np.asarray(sketches.hashes[offsets[0] : offsets[-1]])
-            numbers = np.arange(start, start + len(offsets) - 1, dtype=np.uint64)
-            chosen = np.flatnonzero((block >= low) & ((block < high) | (high == largest)))
-            hashes.append(block[chosen])
-            owners.append(np.repeat(numbers, np.diff(offsets))[chosen])
-        hash_array, owner_array = np.concatenate(hashes), np.concatenate(owners)
-        order = np.lexsort((owner_array, hash_array))
-        yield hash_array[order], owner_array[order]
+    for high in [*cuts, None]:
+        ends = sketches.offsets[1:] if high is None else _first_not_below(sketches, begins, high)
+        counts = ends - begins
+        sources = np.repeat(begins - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        found = np.asarray(hashes[sources])
+        order = np.argsort(found, kind="stable")
+        yield found[order], np.repeat(np.arange(len(counts)), counts)[order], sources[order]
+        begins = ends
 
 
-def _meetings(hashes: Hashes, owners: Hashes, common: int) -> list[Hashes]:
-    """Return pairs of pieces, packed into 64 bits, once for every phrase that they share."""
-    ends = np.append(np.flatnonzero(np.diff(hashes)) + 1, len(hashes))
-    places = np.arange(len(hashes))
-    lengths = np.diff(ends, prepend=0)
-    last, rare = np.repeat(ends, lengths), np.repeat(lengths <= common, lengths)
-    left = places[places + 1 < last]
-    found = [(owners[left] << np.uint64(32)) | owners[left + 1]]
-    left = left[rare[left]]
-    for distance in range(2, common):
-        left = left[left + distance < last[left]]
-        if not len(left):
-            break
-        found.append((owners[left] << np.uint64(32)) | owners[left + distance])
-    return found
+def _first_not_below(sketches: Sketches, begins: Ints, high: np.uint64) -> Ints:
+    """Return for every piece where, from `begins` on, its hashes reach `high` (binary search)."""
+    low, end = begins.copy(), sketches.offsets[1:].copy()
+    while (open_ := np.flatnonzero(low < end)).size:
+        middle = (low[open_] + end[open_]) // 2
+        below = sketches.hashes[middle] < high
+        low[open_[below]] = middle[below] + 1
+        end[open_[~below]] = middle[~below]
+    return low
+
+
+def _candidates(offsets: Ints, start: int, index: _Index, shared: int) -> Iterator[tuple[int, int]]:
+    """Give the pairs, of some pieces with later ones, that may share enough phrases.
+
+    Args:
+        offsets: where the sketches of the pieces begin, and the end of the last.
+        start: number of the first piece.
+        index: of all pieces.
+        shared: least number of shared phrases.
+    """
+    places = np.asarray(index.places[offsets[0] : offsets[-1]])
+    owners = np.repeat(np.arange(start, start + len(offsets) - 1), np.diff(offsets))
+    reach = np.asarray(index.reach[places]) & ~_COMMON
+    found, left = [np.zeros(0, np.int64)], np.arange(len(places))
+    for distance in range(1, int(reach.max(initial=0)) + 1):
+        left = left[reach[left] >= distance]
+        found.append((owners[left] << 32) | index.owners[places[left] + distance])
+    keys, counts = np.unique(np.concatenate(found), return_counts=True)
+    one, other = keys >> 32, keys & 0xFFFFFFFF
+    # Common phrases are not counted between all that hold them: they may be shared as well.
+    most = counts + np.minimum(index.num_common[one], index.num_common[other])
+    chosen = (counts >= min(2, shared)) & (most >= shared)
+    return zip(one[chosen].tolist(), other[chosen].tolist(), strict=True)
 
 
 def group_names(groups: Groups, hashes: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pydantic import Field, field_validator
 
 from segue.core.config import StrictModel
+from segue.core.progress import Progress, silent
 from segue.symbolic.data.duplicates import Groups, group_names, near_pairs
 from segue.symbolic.data.inventory import Inventory, key_of, read_lines, write_lines
 
@@ -56,7 +57,12 @@ class Verdict(NamedTuple):
 
 
 def group_pieces(
-    inventory: Inventory, settings: DuplicateSettings, stage: Path, *, num_own: int
+    inventory: Inventory,
+    settings: DuplicateSettings,
+    stage: Path,
+    *,
+    num_own: int,
+    progress: Progress = silent,
 ) -> list[Verdict]:
     """Decide about every file, or take up what an earlier run decided.
 
@@ -65,6 +71,7 @@ def group_pieces(
         settings: when two pieces belong together.
         stage: folder for the result.
         num_own: number of files that are not held out.
+        progress: who listens.
     """
     files = [
         (source.path, file.sha256, file.reason)
@@ -78,12 +85,19 @@ def group_pieces(
             return [Verdict(**line) for line in lines]
     except (OSError, ValueError):
         pass  # nothing there, or damaged: decided anew
-    verdicts = _decide(inventory, settings, num_own)
+    verdicts = _decide(inventory, settings, num_own, stage, progress)
     write_lines(path, [{"key": key}, *(verdict._asdict() for verdict in verdicts)])
     return verdicts
 
 
-def _decide(inventory: Inventory, settings: DuplicateSettings, num_own: int) -> list[Verdict]:
+def _decide(
+    inventory: Inventory,
+    settings: DuplicateSettings,
+    num_own: int,
+    stage: Path,
+    progress: Progress,
+) -> list[Verdict]:
+    """Join what is alike into groups, and say what is left out."""
     scanned = inventory.scanned
     groups = Groups(len(scanned))
     groups.join_equal([file.note_hash for file in scanned])
@@ -91,6 +105,8 @@ def _decide(inventory: Inventory, settings: DuplicateSettings, num_own: int) -> 
         inventory.sketches,
         containment=settings.containment,
         shared=settings.shared_phrases,
+        folder=stage,
+        progress=progress,
     )
     for pair in pairs:
         groups.join(pair.one, pair.other)

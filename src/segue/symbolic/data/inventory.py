@@ -4,13 +4,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from segue.core.files import atomic_path
-from segue.core.pool import run_jobs
+from segue.core.pool import Runner, run_jobs
 from segue.core.progress import Progress, silent
 from segue.symbolic.data.duplicates import Hashes, Sketches
 from segue.symbolic.data.scan import CRASHED, Scanned, ScanSettings, Source, scan_file
@@ -57,7 +58,7 @@ def take_inventory(
     stage: Path,
     *,
     phrases: int,
-    workers: int = 0,
+    run: Runner | None = None,
     progress: Progress = silent,
 ) -> Inventory:
     """Read every file, or take up what an earlier run found in it.
@@ -68,9 +69,10 @@ def take_inventory(
         settings: what to leave out.
         stage: folder for the results.
         phrases: size of the sketches.
-        workers: processes; 0 works in this one.
+        run: who does the work; this process where None.
         progress: who listens.
     """
+    run = run or partial(run_jobs, workers=0)
     chunks = [
         _Chunk(
             tuple(str(folder) for folder in folders),
@@ -82,17 +84,22 @@ def take_inventory(
         for start in range(0, len(sources), _FILES_PER_CHUNK)
     ]
     with progress("reading", total=len(sources)) as advance:
-        for count in run_jobs(_scan_chunk, chunks, workers=workers, on_crash=_scan_one_by_one):
+        for count in run(_scan_chunk, chunks, on_crash=_scan_one_by_one):
             advance(count)
     scanned: list[Scanned] = []
     sizes: list[int] = []
     path = stage / "sketches.u64"
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+    with (
+        progress("collecting", total=len(sources)) as advance,
+        atomic_path(path) as temporary,
+        temporary.open("wb") as stream,
+    ):
         for chunk in chunks:
             found, hashes, counts = _load(chunk)
             scanned += found
             sizes += counts
             stream.write(hashes.tobytes())
+            advance(len(found))
     hashes = np.memmap(path, np.uint64, "r") if sum(sizes) else np.zeros(0, np.uint64)
     offsets = np.cumsum([0, *sizes], dtype=np.int64)
     return Inventory(list(sources), scanned, Sketches(hashes, offsets, phrases))

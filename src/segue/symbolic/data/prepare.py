@@ -1,28 +1,31 @@
 """Prepare a corpus: find, judge, group, split, encode; resumable at any moment.
 
 The target folder gets the token shards (see `shards`), ``tokenizer.json``, ``pieces.jsonl`` (one line
-a piece), ``left-out.jsonl`` (path and reason) and, last of all, ``dataset.json``. The folder ``stage``
-holds the results of the steps; a later run takes up those whose files and settings are the same, and
+a piece), ``left-out.jsonl`` (path and reason), the lists of files that publish the split (see `splits`)
+and, last of all, ``dataset.json``. The folder ``stage`` holds the results of the steps; a later run takes up those whose files and settings are the same, and
 ends with the same bytes as a run that was never interrupted.
 """
 
+import contextlib
 import json
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
+from segue.core.cluster import connect
 from segue.core.config import StrictModel
 from segue.core.files import sha256_of, write_bytes, write_text
-from segue.core.pool import run_jobs
+from segue.core.pool import Runner, run_jobs
 from segue.core.progress import Progress, silent
-from segue.core.split import SPLITS, SplitSettings, split_pieces
-from segue.errors import DataError
+from segue.core.split import SPLITS
+from segue.errors import DataError, SettingError
 from segue.symbolic.data.grouping import (
     LIKE_HELD_OUT,
     SAME_NOTES,
@@ -39,6 +42,17 @@ from segue.symbolic.data.inventory import (
 )
 from segue.symbolic.data.scan import ScanSettings, Source, find_files
 from segue.symbolic.data.shards import FORMAT, Piece, ShardPlan, finished, plan_shards, write_shard
+from segue.symbolic.data.splits import (
+    NOT_LISTED,
+    Listed,
+    MidiSplitSettings,
+    SplitList,
+    draw_splits,
+    find_listed,
+    num_near_training,
+    read_split_list,
+    write_lists,
+)
 from segue.symbolic.data.tokenizer import TokenizerConfig, train_tokenizer
 from segue.symbolic.tokenizer import Tokenizer
 
@@ -47,12 +61,16 @@ _TEMPORARY = re.compile(
 )
 
 
+_EXPECTED = (LIKE_HELD_OUT, SAME_NOTES, NOT_LISTED)
+"""Reasons that are no fault of a file."""
+
+
 class PrepareSettings(StrictModel):
     """How a corpus is prepared."""
 
     scan: ScanSettings = ScanSettings()
     duplicates: DuplicateSettings = DuplicateSettings()
-    split: SplitSettings = SplitSettings()
+    split: MidiSplitSettings = MidiSplitSettings()
     tokenizer: TokenizerConfig = TokenizerConfig()
     tokenizer_pieces: int = Field(default=4000, ge=1)
     """Merges are learnt from at most so many pieces of the training split."""
@@ -73,13 +91,14 @@ class _Run:
     Attributes:
         folders: those to learn from, then those held out.
         target: the folder that is written.
-        settings, workers, progress: as given to `prepare`.
+        settings, progress: as given to `prepare`.
+        jobs: who does the work.
     """
 
     folders: tuple[Path, ...]
     target: Path
     settings: PrepareSettings
-    workers: int
+    jobs: Runner
     progress: Progress
 
     @property
@@ -94,7 +113,9 @@ def prepare(
     *,
     tokenizer: Path | str | None = None,
     held_out: Sequence[Path | str] = (),
+    split_list: Sequence[Path | str] = (),
     workers: int | None = None,
+    cluster: str | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Prepare the MIDI files of some folders for training.
@@ -107,7 +128,12 @@ def prepare(
         settings: what to keep, how to split, which tokens.
         tokenizer: a ``tokenizer.json`` to use instead of making one, as fine-tuning needs.
         held_out: folders of music kept for tests; whatever is a near duplicate of it is left out.
+        split_list: lists of files, or prepared folders that hold some, whose split is taken over:
+            neither are duplicates looked for nor is anything drawn. What the lists name and the
+            folders lack is written to ``missing.jsonl``.
         workers: processes; as many as cores by default, 0 works in this process.
+        cluster: address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``, that does the work
+            instead; see `segue.core.cluster`. All folders must be on storage that it shares.
         progress: who listens.
 
     Returns:
@@ -115,7 +141,9 @@ def prepare(
 
     Raises:
         DataError: there is no music, too much of it cannot be used, or `target` is something else.
+        SettingError: `split_list` and `held_out` are both given, or the cluster does not answer.
         BundleError: `tokenizer` is not a tokenizer that Segue knows.
+        MissingExtraError: `cluster` is given and Dask is not installed.
 
     Example:
         >>> dataset = prepare(["my-midi"], "prepared")  # doctest: +SKIP
@@ -124,34 +152,98 @@ def prepare(
     """
     if tokenizer is not None:
         Tokenizer.from_file(tokenizer)
-    own, other = [tuple(Path(folder) for folder in given) for given in (folders, held_out)]
+    if split_list and held_out:
+        raise SettingError(
+            "A split list says already which pieces are left out. Give a split list or folders that "
+            "are held out."
+        )
+    listed = read_split_list(split_list) if split_list else None
+    # The machines of a cluster start in folders of their own.
+    place = Path.absolute if cluster else Path
+    own, other = [tuple(place(Path(folder)) for folder in given) for given in (folders, held_out)]
     settings = settings or PrepareSettings()
-    sources = find_files(own, limit=settings.limit)
+    sources = find_files(own, limit=settings.limit, progress=progress)
     num_own = len(sources)
     if other:
-        kept_back = find_files(other)
+        kept_back = find_files(other, progress=progress)
         sources += [replace(source, folder=source.folder + len(own)) for source in kept_back]
-    workers = (os.cpu_count() or 1) if workers is None else workers
-    run = _Run(own + other, Path(target), settings, workers, progress)
-    _open_target(run)
-    inventory = take_inventory(
-        run.folders,
-        sources,
-        settings.scan,
-        run.stage,
-        phrases=settings.duplicates.phrases,
-        workers=workers,
-        progress=progress,
-    )
-    verdicts = group_pieces(inventory, settings.duplicates, run.stage, num_own=num_own)
-    left_out = _left_out(inventory, verdicts[:num_own])
-    _check_left_out(run, left_out, num_own)
-    plans = _plan(run, inventory, verdicts)
-    _put_tokenizer(run, plans, Path(tokenizer) if tokenizer is not None else None)
-    shards = _write_shards(run, plans)
-    left_out += [line for shard in shards for line in shard["left_out"]]
-    _check_left_out(run, left_out, num_own)
-    return _finish(run, shards, left_out)
+    with _workforce(workers, cluster) as jobs:
+        run = _Run(own + other, place(Path(target)), settings, jobs, progress)
+        _open_target(run)
+        inventory = take_inventory(
+            run.folders,
+            sources,
+            settings.scan,
+            run.stage,
+            phrases=settings.duplicates.phrases,
+            run=jobs,
+            progress=progress,
+        )
+        choice = _choose(run, inventory, num_own, listed)
+        left_out = _left_out(inventory, choice.verdicts[:num_own])
+        _check_left_out(run, left_out, num_own)
+        plans = _plan(run, choice)
+        _put_tokenizer(run, plans, Path(tokenizer) if tokenizer is not None else None)
+        shards = _write_shards(run, plans)
+        left_out += [line for shard in shards for line in shard["left_out"]]
+        _check_left_out(run, left_out, num_own)
+        return _finish(run, choice, shards, left_out)
+
+
+@contextlib.contextmanager
+def _workforce(workers: int | None, cluster: str | None) -> Iterator[Runner]:
+    """Give who does the work: processes here, or a cluster."""
+    if cluster is not None:
+        with connect(cluster) as jobs:
+            yield jobs
+    else:
+        yield partial(run_jobs, workers=(os.cpu_count() or 1) if workers is None else workers)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What is decided about the files.
+
+    Attributes:
+        verdicts: about every file.
+        pieces: those that are kept.
+        splits: the split of each.
+        note_hashes: hash of the notes by SHA-256 of the file.
+        listed: the lists that decided, if any did.
+        missing: pieces of the lists for which there is no file.
+    """
+
+    verdicts: list[Verdict]
+    pieces: list[Piece]
+    splits: list[str]
+    note_hashes: dict[str, str]
+    listed: SplitList | None
+    missing: list[Listed]
+
+
+def _choose(run: _Run, inventory: Inventory, num_own: int, listed: SplitList | None) -> _Choice:
+    """Decide which pieces are kept, and their splits."""
+    hashes = [file.sha256 for file in inventory.scanned]
+    note_hashes = {file.sha256: file.note_hash for file in inventory.scanned}
+    if listed is None:
+        verdicts = group_pieces(
+            inventory,
+            run.settings.duplicates,
+            run.stage,
+            num_own=num_own,
+            progress=run.progress,
+        )
+        pieces = _pieces(run, inventory, verdicts)
+        splits = draw_splits(pieces, run.settings.split, seed=run.settings.seed)
+        return _Choice(verdicts, pieces, splits, note_hashes, None, [])
+    found, missing = find_listed(hashes, listed)
+    verdicts = [
+        Verdict("", NOT_LISTED) if line is None else Verdict(line.cluster, None) for line in found
+    ]
+    note_hashes |= {line.sha256: line.note_hash for line in listed.lines}
+    splits = [line.split for line in found if line is not None]
+    pieces = _pieces(run, inventory, verdicts)
+    return _Choice(verdicts, pieces, splits, note_hashes, listed, missing)
 
 
 def _open_target(run: _Run) -> None:
@@ -184,7 +276,7 @@ def _check_left_out(run: _Run, left_out: Sequence[dict[str, str]], num_files: in
     """Write the list of files that are left out, and stop where they are too many."""
     write_lines(run.target / "left-out.jsonl", left_out)
     reasons = Counter(line["reason"] for line in left_out)
-    bad = sum(reasons.values()) - reasons[LIKE_HELD_OUT] - reasons[SAME_NOTES]
+    bad = sum(reasons.values()) - sum(reasons[known] for known in _EXPECTED)
     most = run.settings.max_left_out_share
     if bad > most * num_files or len(left_out) == num_files:
         common = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(4))
@@ -195,9 +287,9 @@ def _check_left_out(run: _Run, left_out: Sequence[dict[str, str]], num_files: in
         )
 
 
-def _plan(run: _Run, inventory: Inventory, verdicts: Sequence[Verdict]) -> list[ShardPlan]:
-    """Decide which piece goes into which shard."""
-    pieces = [
+def _pieces(run: _Run, inventory: Inventory, verdicts: Sequence[Verdict]) -> list[Piece]:
+    """Return the pieces that are kept."""
+    return [
         Piece(
             folder=str(run.folders[source.folder]),
             path=source.path,
@@ -211,22 +303,19 @@ def _plan(run: _Run, inventory: Inventory, verdicts: Sequence[Verdict]) -> list[
         )
         if verdict.reason is None
     ]
-    settings = run.settings
-    splits = split_pieces(
-        [piece.group for piece in pieces],
-        [piece.notes for piece in pieces],
-        settings.split,
-        seed=settings.seed,
-    )
-    both = list(zip(pieces, splits, strict=True))
+
+
+def _plan(run: _Run, choice: _Choice) -> list[ShardPlan]:
+    """Decide which piece goes into which shard."""
+    both = list(zip(choice.pieces, choice.splits, strict=True))
     return [
         plan
         for name in SPLITS
         for plan in plan_shards(
             name,
             [piece for piece, split in both if split == name],
-            notes=settings.notes_per_shard,
-            seed=settings.seed,
+            notes=run.settings.notes_per_shard,
+            seed=run.settings.seed,
         )
     ]
 
@@ -252,9 +341,8 @@ def _put_tokenizer(run: _Run, plans: Sequence[ShardPlan], given: Path | None) ->
     note = run.stage / "tokenizer.jsonl"
     if note.is_file() and made["sha256"] and list(read_lines(note)) == [made]:
         return
-    with run.progress("learning the tokenizer") as advance:
-        train_tokenizer(settings.tokenizer, [Path(p.folder, p.path) for p in pieces], path)
-        advance()
+    files = [Path(piece.folder, piece.path) for piece in pieces]
+    train_tokenizer(settings.tokenizer, files, path, progress=run.progress)
     write_lines(note, [{"key": key, "sha256": sha256_of(path)}])
 
 
@@ -268,7 +356,7 @@ def _write_shards(run: _Run, plans: Sequence[ShardPlan]) -> list[dict[str, Any]]
     with run.progress("encoding", total=sum(len(plan.pieces) for plan in plans)) as advance:
         advance(sum(len(plan.pieces) for plan, shard in zip(plans, found, strict=True) if shard))
         jobs = [(run.target, plans[number]) for number in missing]
-        written = run_jobs(_shard_job, jobs, workers=run.workers)
+        written = run.jobs(_shard_job, jobs)
         for number, shard in zip(missing, written, strict=True):
             found[number] = shard
             advance(len(plans[number].pieces))
@@ -280,9 +368,12 @@ def _shard_job(job: tuple[Path, ShardPlan]) -> dict[str, Any]:
 
 
 def _finish(
-    run: _Run, shards: Sequence[dict[str, Any]], left_out: Sequence[dict[str, str]]
+    run: _Run,
+    choice: _Choice,
+    shards: Sequence[dict[str, Any]],
+    left_out: Sequence[dict[str, str]],
 ) -> dict[str, Any]:
-    """Write the list of pieces and ``dataset.json``; remove shards of an earlier plan."""
+    """Write the lists of pieces and ``dataset.json``; remove shards of an earlier plan."""
     pieces = [piece for shard in shards for piece in shard["pieces"]]
     if not any(piece["split"] == "train" for piece in pieces):
         raise DataError(
@@ -290,19 +381,48 @@ def _finish(
         )
     _remove_old_shards(run.target, {piece["shard"] for piece in pieces})
     write_lines(run.target / "pieces.jsonl", pieces)
+    _publish_split(run, choice, pieces)
+    near_training = num_near_training(pieces)
     path = run.target / "tokenizer.json"
     dataset = {
         "format": FORMAT,
         "tokenizer_sha256": sha256_of(path),
         "vocabulary_size": Tokenizer.from_file(path).size,
         "settings": run.settings.model_dump(mode="json"),
+        "split_by": run.settings.split.by if choice.listed is None else "list",
+        "split_list_sha256": [] if choice.listed is None else list(choice.listed.sha256),
+        "missing": len(choice.missing),
         "splits": {
-            name: _summary([piece for piece in pieces if piece["split"] == name]) for name in SPLITS
+            name: _summary([piece for piece in pieces if piece["split"] == name])
+            | {"near_training": near_training[name]}
+            for name in SPLITS
         },
         "left_out": dict(Counter(line["reason"] for line in left_out).most_common()),
     }
     write_text(run.target / "dataset.json", json.dumps(dataset, indent=1) + "\n")
     return dataset
+
+
+def _publish_split(run: _Run, choice: _Choice, pieces: Sequence[dict[str, Any]]) -> None:
+    """Write the lists of files, and the list of those that a given list names in vain."""
+    write_lists(
+        run.target,
+        (
+            Listed(
+                piece["path"],
+                piece["sha256"],
+                choice.note_hashes[piece["sha256"]],
+                piece["group"],
+                piece["split"],
+            )
+            for piece in pieces
+        ),
+    )
+    path = run.target / "missing.jsonl"
+    if choice.missing:
+        write_lines(path, [line._asdict() for line in choice.missing])
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _remove_old_shards(target: Path, names: set[str]) -> None:

@@ -12,6 +12,7 @@ from symusic import Score
 from symusic.core import ScoreTick
 
 from segue.core.config import StrictModel
+from segue.core.progress import Progress, silent, track
 from segue.errors import DataError
 from segue.symbolic.data.duplicates import Hashes, Notes, note_hash, sketch
 
@@ -83,12 +84,15 @@ class Scanned:
     sketch: Hashes | None = None
 
 
-def find_files(folders: Sequence[Path], *, limit: int | None = None) -> list[Source]:
+def find_files(
+    folders: Sequence[Path], *, limit: int | None = None, progress: Progress = silent
+) -> list[Source]:
     """List the MIDI files below folders, sorted by path within each, links followed once.
 
     Args:
         folders: where to look.
         limit: keep the first so many.
+        progress: who listens.
 
     Raises:
         DataError: a folder does not exist or cannot be listed, or there is no MIDI file at all.
@@ -97,7 +101,8 @@ def find_files(folders: Sequence[Path], *, limit: int | None = None) -> list[Sou
     for number, folder in enumerate(folders):
         if not folder.is_dir():
             raise DataError(f"{folder} is not a folder. Name a folder that holds MIDI files.")
-        paths = sorted(path.relative_to(folder).as_posix() for path in _walk(folder))
+        files = track(_walk(folder), "looking for files", progress=progress)
+        paths = sorted(path.relative_to(folder).as_posix() for path in files)
         for path in paths:
             state = (folder / path).stat()
             found.append(Source(number, path, state.st_size, state.st_mtime_ns))

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from segue.core.config import StrictModel
 from segue.core.files import write_text
+from segue.core.progress import Progress, silent, track
 from segue.errors import DataError, MissingExtraError, SettingError
 from segue.symbolic.codec import encode_file
 from segue.symbolic.vocabulary import SPECIAL_TOKENS, TokenType, Vocabulary
@@ -201,7 +202,11 @@ class TrainedTokenizer(NamedTuple):
 
 
 def train_tokenizer(
-    config: TokenizerConfig, files: Iterable[Path], target: Path | str
+    config: TokenizerConfig,
+    files: Iterable[Path],
+    target: Path | str,
+    *,
+    progress: Progress = silent,
 ) -> TrainedTokenizer:
     """Write a ``tokenizer.json`` that MidiTok and Segue load; an old one is replaced at the end.
 
@@ -212,6 +217,7 @@ def train_tokenizer(
         config: what the tokens can say.
         files: MIDI files to learn merges from.
         target: the file to write.
+        progress: who listens.
 
     Raises:
         SettingError: `vocab_size` leaves no room for merges.
@@ -228,7 +234,7 @@ def train_tokenizer(
                 f"vocab_size is {config.vocab_size}; the base tokens and the mark of the bars are "
                 f"{size + 1} already. Ask for more, or for none with null."
             )
-        corpus = _Corpus(vocabulary, list(files))
+        corpus = _Corpus(vocabulary, list(files), progress)
         model = _train_merges(vocabulary, corpus, config.vocab_size)
         num_files, left_out = len(corpus.files) - len(corpus.left_out), corpus.left_out
         if not num_files:
@@ -263,15 +269,16 @@ def _letter(number: int) -> str:
 class _Corpus:
     """Files as the words that merges are learnt from: one per bar, one letter per base token."""
 
-    def __init__(self, vocabulary: Vocabulary, files: Sequence[Path]) -> None:
+    def __init__(self, vocabulary: Vocabulary, files: Sequence[Path], progress: Progress) -> None:
         self.files = files
         self.left_out: list[tuple[Path, str]] = []
         self._vocabulary = vocabulary
+        self._progress = progress
         self._bar = vocabulary.first(TokenType.BAR)
 
     def __iter__(self) -> Iterator[list[str]]:
         """Give the bars of one file after another."""
-        for path in self.files:
+        for path in track(self.files, "learning the tokenizer", progress=self._progress):
             try:
                 ids = encode_file(self._vocabulary, path)
             except DataError as error:

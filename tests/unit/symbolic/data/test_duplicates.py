@@ -81,7 +81,7 @@ def test_slices_of_hash_space_change_nothing(monkeypatch: pytest.MonkeyPatch) ->
     pieces = [edited(piece(n // 3), rng, share=0.02) for n in range(12)]
     whole = pairs_of(*pieces)
     monkeypatch.setattr(duplicates, "_SLICE_HASHES", 300)
-    monkeypatch.setattr(duplicates, "_PIECES_AT_ONCE", 5)
+    monkeypatch.setattr(duplicates, "_HASHES_AT_ONCE", 3 * SIZE)
     assert pairs_of(*pieces) == whole
     assert len(whole) == 12
 
@@ -94,7 +94,7 @@ def test_the_largest_hash_counts() -> None:
 
 def test_many_copies_are_one_chain() -> None:
     sketches = Sketches.of([sketch_of(piece(8))] * 100, SIZE)
-    pairs = near_pairs(sketches, containment=0.25, shared=12)
+    pairs = list(near_pairs(sketches, containment=0.25, shared=12))
     assert len(pairs) == 99
     groups = Groups(100)
     for pair in pairs:
