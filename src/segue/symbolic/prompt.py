@@ -197,6 +197,35 @@ def in_sight(
     return np.zeros_like(kept)
 
 
+def prompt_around(
+    vocabulary: Vocabulary,
+    grid: Grid,
+    hole: Hole,
+    visible: NDArray[np.bool_],
+    *,
+    budget: int,
+    past: bool = True,
+    future: bool = True,
+) -> tuple[Stream, int]:
+    """Return the prompt of a hole and the number of bars of the piece that it leaves out before it.
+
+    Args:
+        vocabulary: must have the special tokens of the prompt.
+        grid: the piece.
+        hole: the hole, in bars of the piece.
+        visible: which notes may be seen. Shape ``notes``.
+        budget: tokens that the bars of the prompt may take.
+        past: whether bars before the hole may be taken.
+        future: whether bars behind the hole may be taken.
+    """
+    visible = thin(vocabulary, grid, hole, visible, budget)
+    sizes = tokens_per_bar(vocabulary, grid, grid.notes[visible])
+    first, end = choose_window(sizes, hole, budget, past=past, future=future)
+    seen = view(grid.with_notes(grid.notes[visible]), first, end)
+    nothing = np.zeros(len(seen.notes), bool)
+    return context_stream(vocabulary, seen, hole.shifted(-first), nothing), first
+
+
 def tokens_per_bar(vocabulary: Vocabulary, grid: Grid, notes: NDArray[np.void]) -> Ids:
     """Return how many context tokens each bar takes with the given notes. Shape ``bars``."""
     per_note = 4 if vocabulary.has_velocities else 3

@@ -26,13 +26,9 @@ from segue.symbolic.prompt import (
     PADDING,
     Sight,
     answer_stream,
-    choose_window,
-    context_stream,
     in_sight,
     join,
-    thin,
-    tokens_per_bar,
-    view,
+    prompt_around,
 )
 from segue.symbolic.stream import Ids, Stream, parse
 from segue.symbolic.tokenizer import Tokenizer
@@ -219,12 +215,9 @@ class InfillBatches:
         budget = length - len(answer.ids) - len(hole.programs) - 6
         visible = ~inside if past or future else np.zeros_like(inside)
         visible = in_sight(hole, grid.notes, visible, sight)
-        visible = thin(vocabulary, grid, hole, visible, budget)
-        sizes = tokens_per_bar(vocabulary, grid, grid.notes[visible])
-        first, end = choose_window(sizes, hole, budget, past=past, future=future)
-        seen = view(grid.with_notes(grid.notes[visible]), first, end)
-        nothing = np.zeros(len(seen.notes), bool)
-        context = context_stream(vocabulary, seen, hole.shifted(-first), nothing)
+        context, first = prompt_around(
+            vocabulary, grid, hole, visible, budget=budget, past=past, future=future
+        )
         shift = int(grid.bar_starts(vocabulary)[first])
         joined, kinds = join(context, Stream(answer.ids, answer.times - shift))
         return self._merged(joined, kinds, length)
