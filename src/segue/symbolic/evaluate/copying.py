@@ -205,7 +205,7 @@ def _longest_runs(mine: _Lines, other: _Lines) -> Ints:
     """
     longest = np.ones(len(mine), np.int64)
     single = np.append(0, other.keys)
-    steps = np.append(0, other.steps[:-1])
+    steps = np.append(0, other.steps)[:-1]
     row = np.zeros(len(other) + 1, np.int64)
     for place in range(len(mine)):
         fresh = (single == mine.keys[place]).astype(np.int64)
