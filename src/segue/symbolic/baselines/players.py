@@ -29,17 +29,22 @@ MOST_TOKENS = 2048
 
 
 class Baseline(Protocol):
-    """What a model is compared with.
+    """What a model is compared with."""
 
-    Attributes:
-        name: as tables show it.
-        scores: whether it gives probabilities.
-        fills: whether it writes notes.
-    """
+    @property
+    def name(self) -> str:
+        """The name that tables show."""
+        ...
 
-    name: str
-    scores: bool
-    fills: bool
+    @property
+    def scores(self) -> bool:
+        """Whether it gives probabilities."""
+        ...
+
+    @property
+    def fills(self) -> bool:
+        """Whether it writes notes."""
+        ...
 
     def log_probs(self, context: Stream, answer: Stream) -> NDArray[np.float64] | None:
         """Return the natural log-probability of every token behind SEP, None without a likelihood.

@@ -60,7 +60,8 @@ def recent(vocabulary: Vocabulary, ids: Ids, *, first: int, num_tokens: int) -> 
     tokens = np.where(there, ids[np.maximum(back, 0)], vocabulary.first(TokenType.PAD))
     marks = np.isin(kinds, (TokenType.POSITION, TokenType.BAR, TokenType.SEP))
     last = np.maximum.accumulate(np.where(marks, np.arange(len(ids)), 0))
-    reached = np.where(kinds[last] == TokenType.POSITION, vocabulary.index[ids[last]] + 1, 0)
+    values = vocabulary.index[ids[last]].astype(np.int64)
+    reached = np.where(kinds[last] == TokenType.POSITION, values + 1, 0)
     bars_left, asked = _asked(vocabulary, ids, kinds, starts)
     open_ = (bars_left[first:] > 0)[:, None]
     return Recent(tokens, reached[first:], bars_left[first:], (asked * open_).astype(np.float32))

@@ -72,8 +72,7 @@ class RecurrentWeights:
         old = state @ self.recurrent + self.recurrent_bias
         gates = 0.5 + 0.5 * np.tanh(0.5 * (new[:, : 2 * width] + old[:, : 2 * width]))
         proposal = np.tanh(new[:, 2 * width :] + gates[:, :width] * old[:, 2 * width :])
-        advanced: Floats = proposal + gates[:, width:] * (state - proposal)
-        return advanced
+        return (proposal + gates[:, width:] * (state - proposal)).astype(np.float32)
 
     def states(self, ids: Ids) -> Floats:
         """Return the state after every token. Shape ``rows tokens hidden``."""
