@@ -133,6 +133,7 @@ def open_collection(
     split: str = "test",
     count: int | None = None,
     seed: int = 0,
+    grouped: bool = True,
     scan: ScanSettings | None = None,
 ) -> list[TestPiece]:
     """Return pieces of a prepared folder's split, or of a folder of MIDI files, one of each group.
@@ -143,13 +144,15 @@ def open_collection(
         split: of a prepared folder.
         count: how many pieces; None is one of every group.
         seed: another seed, another choice.
+        grouped: False takes every piece of a prepared folder, whatever its group.
         scan: which files of a folder of MIDI are left out.
 
     Raises:
         DataError: there is no such folder or split, or nothing in it can be used.
     """
     if (data / "dataset.json").is_file():
-        return sample_pieces(prepared_pieces(data, split, tokenizer), count, seed=seed)
+        pieces = prepared_pieces(data, split, tokenizer)
+        return sample_pieces(pieces, count, seed=seed) if grouped else pieces
     if not data.is_dir():
         raise DataError(f"{data} is no folder. Give a folder of MIDI files or a prepared one.")
     return midi_pieces(data, tokenizer, count, seed=seed, scan=scan or ScanSettings())

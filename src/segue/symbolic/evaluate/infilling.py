@@ -20,7 +20,7 @@ from segue.core.config import StrictModel
 from segue.core.files import atomic_path, write_text
 from segue.core.pool import run_jobs
 from segue.core.progress import Progress, silent
-from segue.errors import DataError
+from segue.errors import BundleError, DataError
 from segue.runtime.bundle import Bundle
 from segue.symbolic.evaluate.collection import TestPiece
 from segue.symbolic.evaluate.deck import DeckSystem
@@ -187,10 +187,16 @@ def open_system(spec: SystemSpec, judge: str, length: int) -> System:
         if spec.name not in baselines:
             raise DataError(f"{spec.source} has no baseline {spec.name!r}. Fit it again.")
         return BaselineSystem(spec.name, baselines[spec.name], settings)
-    model = MidiModel.open(spec.source, threads=1)
+    bundle = Bundle.open(spec.source)
+    model = MidiModel.open(bundle, threads=1)
     if model.objective != "infill":
         return DeckSystem(spec.name, model, settings)
-    return ModelSystem(spec.name, model, settings, spec.sight)
+    if model.vocabulary.tokens != settings.vocabulary.tokens:
+        raise BundleError(
+            f"The bundle {spec.name} has another vocabulary than the one that is evaluated; infilling "
+            "models can be compared where they share it."
+        )
+    return ModelSystem(spec.name, model, settings, bundle.config.get("sight", "all"))
 
 
 # Work --------------------------------------------------------------------------------------------

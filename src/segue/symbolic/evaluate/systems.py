@@ -5,7 +5,7 @@ All of them see the same prompt, cut from the same piece; nothing of the region 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any as Baseline
 from typing import Protocol
 
@@ -340,13 +340,13 @@ class SystemSpec:
     """Where a system comes from, so that any process can open it.
 
     Attributes:
-        kind: ``model``, ``baseline`` or ``original``.
+        kind: ``model`` or ``baseline``.
         name: in tables.
-        source: folder of a bundle, or of fitted baselines.
-        sight: what a model may see at most.
+        source: name or folder of a bundle, or folder of fitted baselines.
+        fingerprint: changes when the system does.
     """
 
     kind: str
     name: str
     source: str
-    sight: Sight = field(default="all")
+    fingerprint: str = ""
