@@ -3,12 +3,12 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.loopback import Loopback, digest, serve, zip_of
+from tests.loopback import Loopback, digest, zip_of
 from typer.testing import CliRunner
 
 from segue.audio.data.corpora import registry
@@ -20,17 +20,15 @@ CONTENT = zip_of({"toy/a.mp3": b"a"})
 
 
 @pytest.fixture
-def loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
-    """A server with one corpus, which is the only one that the command knows."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with serve() as server:
-        server.files["/toy.zip"] = CONTENT
-        archive = Archive(f"{server.url}/toy.zip", len(CONTENT), digest(CONTENT))
-        toy = Corpus(
-            "toy", "one file", (archive,), "CC0", "A: B. 2026", "https://example.org", 1, 2.0
-        )
-        monkeypatch.setattr(registry, "audio_corpora", lambda: (toy,))
-        yield server
+def toy(loopback: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
+    """A server with one corpus, put among those of audio."""
+    loopback.files["/toy.zip"] = CONTENT
+    archive = Archive(f"{loopback.url}/toy.zip", len(CONTENT), digest(CONTENT))
+    corpus = Corpus(
+        "toy", "one file", (archive,), "CC0", "A: B. 2026", "https://example.org", 1, 2.0
+    )
+    monkeypatch.setattr(registry, "audio_corpora", lambda: (corpus,))
+    return loopback
 
 
 def test_list_names_sizes_licences_and_citations(run_segue: Run) -> None:
@@ -39,6 +37,17 @@ def test_list_names_sizes_licences_and_citations(run_segue: Run) -> None:
     for fact in ("fma-medium", "24.2 GB", "25,000", "208", "CC BY 4.0", "arXiv:1612.01840"):
         assert fact in result.stdout
     assert "about 944.2 GB" in result.stdout
+
+
+def test_one_kind_alone_is_listed(run_segue: Run) -> None:
+    both = json.loads(run_segue("data", "list", "--json").stdout)
+    midi = json.loads(run_segue("data", "list", "--json", "--kind", "midi").stdout)
+    assert {corpus["kind"] for corpus in both} == {"audio", "midi"}
+    assert midi == [corpus for corpus in both if corpus["kind"] == "midi"]
+    audio = run_segue("data", "list", "--kind", "audio").stdout
+    assert "fma-small" in audio
+    assert "lakh" not in audio
+    assert run_segue("data", "list", "--kind", "video").returncode == 2
 
 
 def test_list_for_machines(run_segue: Run) -> None:
@@ -62,7 +71,7 @@ def test_an_unknown_name_is_a_users_mistake(run_segue: Run) -> None:
     assert "There is no corpus 'fma-tiny'" in result.stderr
 
 
-def test_download_unpacks_and_says_what_it_did(loopback: Loopback, tmp_path: Path) -> None:
+def test_download_unpacks_and_says_what_it_did(toy: Loopback, tmp_path: Path) -> None:
     words = ["data", "download", "toy", "-o", str(tmp_path / "data"), "--yes"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
@@ -74,7 +83,7 @@ def test_download_unpacks_and_says_what_it_did(loopback: Loopback, tmp_path: Pat
 
 @pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("n\n", 1), ("\n", 1)])
 def test_a_person_is_asked_after_the_facts(
-    loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, status: int
+    toy: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, status: int
 ) -> None:
     from segue.cli import data
 
@@ -85,12 +94,12 @@ def test_a_person_is_asked_after_the_facts(
     assert result.exit_code == status
     assert result.stderr.index("A: B. 2026") < result.stderr.index("Download it?")
     assert (tmp_path / "data").exists() == (status == 0)
-    assert len(loopback.asked) == (1 if status == 0 else 0)
+    assert len(toy.asked) == (1 if status == 0 else 0)
 
 
 def test_listing_needs_no_training_framework(run_segue: Run) -> None:
     code = (
-        "import sys\nfrom segue.audio.data.corpora.registry import audio_corpora\naudio_corpora()\n"
+        "import sys\nfrom segue.cli.data import all_corpora\nall_corpora()\n"
         "assert not {'torch', 'lightning', 'matplotlib', 'numpy'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
