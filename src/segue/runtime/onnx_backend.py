@@ -119,6 +119,26 @@ class OnnxDecoder:
         logits, keys, values = self._read(ids, times, every_row=False)
         return OnnxSession(self, keys, values, np.repeat(logits, num_candidates, axis=0))
 
+    def last_values(self, ids: Ids, times: Ids) -> npt.NDArray[np.float32]:
+        """Return what the heads of the last layer hand on of every token.
+
+        These are the layer's attention values: a linear image of the normalised hidden state that
+        enters the last block, so of the token in its context up to there.
+
+        Args:
+            ids: int64 [tokens].
+            times: int64 [tokens].
+
+        Returns:
+            float32 [tokens, heads * dim].
+
+        Raises:
+            SettingError: as for :meth:`logits`.
+        """
+        ids, times = self._checked(ids, times, shape=(-1,))
+        values = self._read(ids, times, every_row=False)[2][-1, :, 0]
+        return np.ascontiguousarray(values.transpose(1, 0, 2)).reshape(len(ids), -1)
+
     def _checked(self, ids: Ids, times: Ids, *, shape: tuple[int, ...]) -> tuple[Ids, Ids]:
         """Return both as int64 arrays of the given shape that the model can take."""
         ids, times = np.asarray(ids, np.int64), np.asarray(times, np.int64)
