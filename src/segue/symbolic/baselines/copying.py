@@ -203,7 +203,8 @@ def follow(vocabulary: Vocabulary, bars: Sequence[Ids], answer: Ids) -> Ids:
         closing = eos if number >= len(bars) else bar_token
         expected[at] = current[place] if place < len(current) else closing
         if kind == TokenType.BAR:
-            current, place, number = bars[number], 1, number + 1
+            current = bars[number] if number < len(bars) else bars[-1][:0]
+            place, number = 1, number + 1
         elif kind == TokenType.POSITION:
             later = (vocabulary.types[current] == TokenType.POSITION) & (current >= token)
             place = int(np.argmax(later)) + 1 if later.any() else len(current)
