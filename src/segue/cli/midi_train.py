@@ -34,9 +34,20 @@ def prepare(
         list[Path] | None,
         typer.Option(help="Folders kept for tests; near duplicates of them are left out."),
     ] = None,
+    split_list: Annotated[
+        list[Path] | None,
+        typer.Option(help="Take the split of this list of files, or of this prepared folder."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N files.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; as many as cores by default.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Work on the Dask cluster with this scheduler, such as tcp://10.0.0.1:8786.",
+        ),
     ] = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
@@ -56,7 +67,9 @@ def prepare(
         chosen.prepare,
         tokenizer=None if tokenizer is None else _tokenizer_path(tokenizer),
         held_out=held_out or (),
+        split_list=split_list or (),
         workers=workers,
+        cluster=cluster,
         progress=progress,
     )
     if as_json:
@@ -64,8 +77,14 @@ def prepare(
         return
     for name, split in info["splits"].items():
         tell(f"{name}: {split['pieces']:,} pieces, {split['tokens']:,} tokens")
+        if split["near_training"]:
+            tell(f"{name}: {split['near_training']:,} pieces have a near duplicate in train")
     for reason, count in info.get("left_out", {}).items():
         tell(f"left out: {count:,} {reason}")
+    if info["missing"]:
+        tell(
+            f"missing: {info['missing']:,} pieces of the split list; see {output / 'missing.jsonl'}"
+        )
     print(output)
 
 

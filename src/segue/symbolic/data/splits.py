@@ -72,9 +72,15 @@ def write_lists(target: Path, lines: Iterable[Listed]) -> None:
             atomic_path(list_path(target, split)) as temporary,
             temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
         ):
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(Listed._fields)
-            writer.writerows(line for line in ordered if line.split == split)
+            stream.write(",".join(Listed._fields) + "\n")
+            for line in ordered:
+                if line.split == split:
+                    stream.write(",".join(map(_cell, line)) + "\n")
+
+
+def _cell(text: str) -> str:
+    """Return a cell of a CSV file; Python's own writer leaves a carriage return unquoted."""
+    return '"' + text.replace('"', '""') + '"' if re.search(r'[,"\r\n]', text) else text
 
 
 def read_split_list(given: Sequence[Path | str]) -> SplitList:
