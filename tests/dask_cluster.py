@@ -22,6 +22,7 @@ def cluster_of(workers: int) -> Iterator[Any]:
         "distributed.scheduler.allowed-failures": 0,
         # What a busy machine is late with must not count as dead.
         "distributed.comm.timeouts.connect": "60s",
+        "distributed.deploy.lost-worker-timeout": "300s",
     }
     with (
         dask.config.set(options),
