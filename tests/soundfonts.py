@@ -12,9 +12,10 @@ SINE_KEY = 69  # 22050 / 50 = 441 Hz, four cents above A4
 Zone = list[tuple[int, int]]
 
 
-def chunk(name: bytes, body: bytes) -> bytes:
-    """A RIFF chunk."""
-    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+def chunk(name: bytes, body: bytes, *, padded: bool = True) -> bytes:
+    """A RIFF chunk; many writers of .sf3 leave out the byte that pads an odd one."""
+    padding = b"\0" * (len(body) % 2) if padded else b""
+    return name + struct.pack("<I", len(body)) + body + padding
 
 
 def sine(num_frames: int = 2000) -> np.ndarray:
@@ -29,6 +30,7 @@ def soundfont_bytes(
     preset_zone: Zone | None = None,
     vorbis: bool = False,
     loop: tuple[int, int] = (500, 1500),
+    padded: bool = True,
 ) -> bytes:
     """A SoundFont whose presets `(bank, program)` all play one instrument.
 
@@ -38,9 +40,11 @@ def soundfont_bytes(
         preset_zone: generators of the presets' zones.
         vorbis: compress the sample, as .sf3 does.
         loop: loop of the sample in frames.
+        padded: False makes the pool of samples odd and leaves out the byte after it.
     """
     zones = [[(54, 1)]] if zones is None else zones
     pool, sample = _pool(vorbis=vorbis, loop=loop)
+    pool += bytes((len(pool) + (not padded)) % 2)
     pgen = [(kind, amount) for _ in presets for kind, amount in [*(preset_zone or []), (41, 0)]]
     per_preset = len(preset_zone or []) + 1
     igen = [pair for zone in zones for pair in [*zone, (53, 0)]]
@@ -62,7 +66,7 @@ def soundfont_bytes(
     }
     lists = (
         chunk(b"LIST", b"INFO" + chunk(b"ifil", struct.pack("<HH", 2, 1)))
-        + chunk(b"LIST", b"sdta" + chunk(b"smpl", pool))
+        + chunk(b"LIST", b"sdta" + chunk(b"smpl", pool, padded=padded), padded=padded)
         + chunk(b"LIST", b"pdta" + b"".join(chunk(n, body) for n, body in tables.items()))
     )
     return chunk(b"RIFF", b"sfbk" + lists)

@@ -262,7 +262,10 @@ class SoundFont:
             if at + 8 + size > len(body):
                 raise self._damaged("it is cut off")
             yield bytes(body[at : at + 4]), body[at + 8 : at + 8 + size]
-            at += 8 + size + size % 2
+            at += 8 + size
+            # RIFF asks for a zero after an odd size; many writers of .sf3 leave it out, and then
+            # the next name, which is text, follows at once.
+            at += size % 2 and bytes(body[at : at + 1]) == b"\0"
 
     def _table(self, body: memoryview, kind: np.dtype) -> NDArray[np.void]:
         """Return a chunk as a table; its last row only marks the end."""

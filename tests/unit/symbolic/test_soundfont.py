@@ -61,6 +61,18 @@ def test_a_compressed_sample_is_decoded(write) -> None:
     assert np.abs(sample.frames[:size] - sine()[:size] / 32768).max() < 0.1
 
 
+def test_odd_chunks_without_padding_are_read_and_cut_ones_are_not(write) -> None:
+    data = soundfont_bytes(vorbis=True, padded=False)
+    size = data.index(b"smpl") + 4
+    assert data[size] % 2 == 1
+    assert data[size + 4 + int.from_bytes(data[size : size + 4], "little") :].startswith(b"LIST")
+    font = write(data)
+    assert 1500 < len(font.sample(font.regions(0)[0]).frames) < 3000
+    for cut in (len(data) - 1, len(data) // 2, size + 10):
+        with pytest.raises(DataError, match="cut off"):
+            write(data[:cut])
+
+
 def test_preset_values_are_added_to_the_instruments_and_ranges_meet(write) -> None:
     zones = [[(43, 60 << 8 | 0), (48, 100), (54, 1)], [(43, 127 << 8 | 61), (48, 50)]]
     font = write(soundfont_bytes(zones=zones, preset_zone=[(43, 100 << 8 | 50), (48, 10)]))
