@@ -103,13 +103,36 @@ def test_from_a_folder_of_sound_to_sound(tmp_path: Path, monkeypatch, capsys) ->
         out = run(
             capsys,
             *("export", "first", "second", "-o", weights, "--weights", weights, "--json"),
-            *("--licence", "CC0-1.0"),
+            *("--licence", "CC0-1.0", "--part", "graphs"),
+            *(("--part", "safetensors") if weights == "float16" else ()),
         )
         exported = json.loads(out)
         assert max(exported["errors"].values()) < {"float16": 0.02, "int8": 0.2}[weights]
         sizes[weights] = exported["bytes"]["transformer.onnx"]
         assert not list(Path(weights).glob("*.data"))
     assert sizes["int8"] < 0.8 * sizes["float16"]
+
+    begun = {}
+    for source in ("first", "float16"):
+        words = ("train-autoencoder", "prepared", "-o", f"more-{source}", "--from", source)
+        run(capsys, *words, *chosen(FIRST | {"trainer.max_steps": 2, "trainer.validate_every": 1}))
+        begun[source] = losses(Path(f"more-{source}"), "loss")
+    assert begun["float16"] == pytest.approx(begun["first"], rel=2e-3)
+    words = ("train-diffusion", "prepared-latents", "-o", "more", "--from", "float16")
+    run(capsys, *words, *chosen(SECOND | {"trainer.max_steps": 2}))
+    assert losses(Path("more"), "loss")[0] < losses(Path("second"), "loss")[0]
+    words = (
+        "train-diffusion",
+        "prepared",
+        "-o",
+        "own",
+        "-a",
+        "float16",
+        "--latents",
+        "own-latents",
+    )
+    run(capsys, *words, *chosen(SECOND | {"trainer.max_steps": 2}))
+    run(capsys, "export", "float16", "own", "-o", "mine")
 
     model = AudioModel.open("float16", threads=1)
     assert model.labels == ("flute", "organ")

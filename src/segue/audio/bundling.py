@@ -2,27 +2,33 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from segue.audio.autoencoder.export import (
     DECODER_NAME,
     ENCODER_NAME,
-    CodecParity,
     codec_settings,
     encoder_hash,
     export_codec,
 )
-from segue.audio.autoencoder.fit import load_autoencoder
+from segue.audio.autoencoder.fit import AUTOENCODER_PREFIX, load_autoencoder
 from segue.audio.autoencoder.network import SpectralAutoencoder
 from segue.audio.diffusion.export import TRANSFORMER_NAME, diffusion_settings, export_transformer
-from segue.audio.diffusion.weights import TrainedDiffusion, load_diffusion
-from segue.audio.loaded import KIND, read_parts
+from segue.audio.diffusion.weights import TRANSFORMER_PREFIX, TrainedDiffusion, load_diffusion
+from segue.audio.latents import BUNDLE_KIND
+from segue.audio.loaded import read_parts
 from segue.errors import SettingError
 from segue.runtime.bundle import FORMAT, Bundle, write_bundle
 from segue.training.graphs import Storage
+from segue.training.tensors import SAFETENSORS_NAME, write_tensors
+
+Part = Literal["graphs", "safetensors"]
+
+SHIPPED: Final[tuple[Part, ...]] = ("graphs",)
+"""What goes into the wheel."""
 
 GRAPHS: Final = (ENCODER_NAME, DECODER_NAME, TRANSFORMER_NAME)
 """What runs, by the names of the files."""
@@ -34,14 +40,13 @@ class Exported:
 
     Attributes:
         bundle: the bundle.
-        codec: how far encoder and decoder are from the autoencoder.
-        transformer_error: how far the transformer is, root mean square relative to its output.
+        errors: how far each graph is from its model, root mean square relative to its output;
+            empty where no graphs were written.
         sizes: bytes of every file.
     """
 
     bundle: Bundle
-    codec: CodecParity
-    transformer_error: float
+    errors: dict[str, float]
     sizes: dict[str, int]
 
 
@@ -55,56 +60,80 @@ def export_bundle(
     checkpoint: str | None = None,
     extras: Mapping[str, Any] | None = None,
     card: str = "",
+    parts: Collection[Part] = SHIPPED,
 ) -> Exported:
     """Write a bundle of two trained models and check its graphs against them.
 
     Args:
-        autoencoder_run: run folder or checkpoint of the autoencoder.
+        autoencoder_run: run folder or checkpoint of the autoencoder, or a bundle that holds its
+            weights.
         diffusion_run: run folder of the diffusion model.
         target: folder of the bundle; a bundle that stands there is replaced.
         name: the bundle's name.
-        storage: of the weights: float16, int8 or float32.
+        storage: of the weights in the graphs: float16, int8 or float32.
         checkpoint: of the diffusion run, ``best`` or ``last``; the run's own choice where None.
         extras: further keys of ``config.json``, such as ``licence`` and ``scores``.
         card: text of the model card, ``README.md``.
+        parts: ``graphs``, which run, and ``safetensors``, the weights of both models in float16 to
+            be trained further.
 
     Raises:
         DataError: a run has no checkpoint, or not of the kind.
-        SettingError: the diffusion model works on latents of another autoencoder.
+        SettingError: the diffusion model works on latents of another autoencoder, or a part is
+            unknown.
         BundleError: a graph differs from its model, or the target cannot be written.
     """
+    unknown = sorted(set(parts) - set(get_args(Part)))
+    if unknown or not parts:
+        raise SettingError(f"A bundle cannot hold {unknown}; choose from graphs, safetensors.")
     autoencoder = load_autoencoder(autoencoder_run)
     trained = load_diffusion(diffusion_run, checkpoint=checkpoint)
     _check_match(autoencoder, trained)
     clip_frames = None if isinstance(autoencoder, SpectralAutoencoder) else trained.frames
-    spec = trained.spec.to_config()
-    described = codec_settings(
-        autoencoder, mean=spec["mean"], deviation=spec["deviation"], clip_frames=clip_frames
-    )
-    sound: Any = autoencoder.config
-    loudness = trained.recipe.encode.target_lufs
-    config = {
-        "format": FORMAT,
-        "kind": KIND,
-        "name": name,
-        "audio": {"rate_hz": sound.rate_hz, "channels": sound.channels}
-        | ({} if loudness is None else {"loudness_lufs": loudness}),
-        "codec": described,
-        "autoencoder": sound.model_dump(),
-        **diffusion_settings(trained),
-        **(extras or {}),
-    }
+    config = _describe(autoencoder, trained, name, clip_frames) | dict(extras or {})
     read_parts(config, where=str(target))
     with tempfile.TemporaryDirectory() as folder:
-        parity = export_codec(autoencoder, folder, clip_frames=clip_frames, storage=storage)
-        error = export_transformer(trained.model, folder, frames=trained.frames, storage=storage)
-        config["export"] = {"storage": storage, **parity.__dict__, "transformer_error": error}
-        files: dict[str, bytes | str | Path] = {graph: Path(folder) / graph for graph in GRAPHS}
+        written: list[str] = []
+        errors: dict[str, float] = {}
+        if "graphs" in parts:
+            parity = export_codec(autoencoder, folder, clip_frames=clip_frames, storage=storage)
+            errors = dict(parity.__dict__)
+            errors["transformer_error"] = export_transformer(
+                trained.model, folder, frames=trained.frames, storage=storage
+            )
+            config["export"] = {"storage": storage, **errors}
+            written += GRAPHS
+        if "safetensors" in parts:
+            networks = {AUTOENCODER_PREFIX: autoencoder, TRANSFORMER_PREFIX: trained.model}
+            write_tensors(networks, Path(folder) / SAFETENSORS_NAME)
+            written.append(SAFETENSORS_NAME)
+        files: dict[str, bytes | str | Path] = {file: Path(folder) / file for file in written}
         files["config.json"] = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
         files["README.md"] = card
         bundle = write_bundle(target, files)
     sizes = {path.name: path.stat().st_size for path in sorted(bundle.folder.iterdir())}
-    return Exported(bundle, parity, error, sizes)
+    return Exported(bundle, errors, sizes)
+
+
+def _describe(
+    autoencoder: Any, trained: TrainedDiffusion, name: str, clip_frames: int | None
+) -> dict[str, Any]:
+    """Return a bundle's config."""
+    spec = trained.spec.to_config()
+    sound = autoencoder.config
+    loudness = trained.recipe.encode.target_lufs
+    return {
+        "format": FORMAT,
+        "kind": BUNDLE_KIND,
+        "name": name,
+        "audio": {"rate_hz": sound.rate_hz, "channels": sound.channels}
+        | ({} if loudness is None else {"loudness_lufs": loudness}),
+        "codec": codec_settings(
+            autoencoder, mean=spec["mean"], deviation=spec["deviation"], clip_frames=clip_frames
+        ),
+        "autoencoder": sound.model_dump(),
+        **diffusion_settings(trained),
+    }
 
 
 def _check_match(autoencoder: Any, trained: TrainedDiffusion) -> None:

@@ -7,7 +7,7 @@ as the music; what a decoder sees is not.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from segue.errors import SettingError
 from segue.units import samples_to_seconds, seconds_to_samples
 
 Array = NDArray[np.float32]
+
+BUNDLE_KIND: Final = "ldmg"
+"""Kind of the bundles that hold both stages."""
 
 
 @dataclass(frozen=True, eq=False)

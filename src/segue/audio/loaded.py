@@ -19,6 +19,7 @@ from segue.audio.diffusion.schedules import (
     ScheduleSettings,
     make_schedule,
 )
+from segue.audio.latents import BUNDLE_KIND
 from segue.core.config import StrictModel, load, nearest
 from segue.errors import BundleError, SettingError
 from segue.runtime.bundle import Bundle
@@ -26,8 +27,6 @@ from segue.runtime.graph import Graph, Runner
 
 DEFAULT_BUNDLE: Final = "ldmg-small"
 """Name of the bundle that commands for sound use when none is named."""
-
-KIND: Final = "ldmg"
 
 
 class AudioFormat(StrictModel):
@@ -88,7 +87,7 @@ class AudioModel:
             if isinstance(bundle, Bundle)
             else Bundle.open(DEFAULT_BUNDLE if bundle is None else bundle)
         )
-        opened.require(kind=KIND)
+        opened.require(kind=BUNDLE_KIND)
         parts = read_parts(opened.config, where=str(opened.folder))
         graphs = {
             name: Graph(opened.path(f"{name}.onnx"), threads=threads)

@@ -23,7 +23,7 @@ RecipeOption = Annotated[
 ]
 FromOption = Annotated[
     Path | None,
-    typer.Option("--from", help="Begin with the weights of this run folder or checkpoint."),
+    typer.Option("--from", help="Begin with the weights of this run folder, checkpoint or bundle."),
 ]
 
 
@@ -60,7 +60,9 @@ def train_diffusion(
     recipe: RecipeOption = "ldmg-small-diffusion",
     autoencoder: Annotated[
         Path | None,
-        typer.Option("--autoencoder", "-a", help="Run folder or checkpoint of the first stage."),
+        typer.Option(
+            "--autoencoder", "-a", help="Run folder, checkpoint or bundle of the first stage."
+        ),
     ] = None,
     latents: Annotated[
         Path | None,
@@ -91,7 +93,8 @@ def train_diffusion(
 
 def export(
     autoencoder: Annotated[
-        Path, typer.Argument(metavar="AUTOENCODER", help="Run folder of the first stage.")
+        Path,
+        typer.Argument(metavar="AUTOENCODER", help="Run folder of the first stage, or a bundle."),
     ],
     diffusion: Annotated[
         Path, typer.Argument(metavar="DIFFUSION", help="Run folder of the second stage.")
@@ -112,10 +115,14 @@ def export(
         typer.Option(exists=True, dir_okay=False, help="Markdown text of the model card."),
     ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "unstated",
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help="graphs or safetensors; may be repeated; graphs where none."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Export both stages to a bundle, and check the graphs against the models."""
-    from segue.audio.bundling import export_bundle
+    from segue.audio.bundling import SHIPPED, export_bundle
     from segue.units import bytes_to_megabytes
 
     exported = export_bundle(
@@ -127,12 +134,18 @@ def export(
         checkpoint=checkpoint,
         extras={"licence": licence},
         card=card.read_text(encoding="utf-8") if card else "",
+        parts=tuple(part) if part else SHIPPED,  # type: ignore[arg-type]  # checked there
     )
-    errors = {**exported.codec.__dict__, "transformer_error": exported.transformer_error}
     if as_json:
-        print_json({"folder": exported.bundle.folder, "errors": errors, "bytes": exported.sizes})
+        print_json(
+            {
+                "folder": exported.bundle.folder,
+                "errors": exported.errors,
+                "bytes": exported.sizes,
+            }
+        )
         return
-    for what, error in errors.items():
+    for what, error in exported.errors.items():
         tell(f"{what.replace('_', ' ')}: {error:.1e} of the output")
     rows = [[file, f"{bytes_to_megabytes(size):.2f}"] for file, size in exported.sizes.items()]
     total = bytes_to_megabytes(sum(exported.sizes.values()))

@@ -5,24 +5,31 @@ from typing import Any
 
 import torch
 from pydantic import TypeAdapter
+from torch import Tensor
 
 from segue.audio.autoencoder.recipe import AutoencoderRecipe, ModelSettings, make_model
 from segue.audio.autoencoder.task import Autoencoder, AutoencoderTask
 from segue.audio.data.batches import ClipBatches
 from segue.audio.data.clips import Clips
+from segue.audio.latents import BUNDLE_KIND
 from segue.core.files import sha256_of
 from segue.core.progress import Progress, silent
-from segue.errors import DataError, SettingError
+from segue.errors import BundleError, DataError, SettingError
+from segue.runtime.bundle import Bundle
 from segue.training.callbacks import Report
 from segue.training.data import BatchSource, StepData
 from segue.training.result import FitResult
 from segue.training.run import RunFolder, run_training
+from segue.training.tensors import find_bundle, read_checkpoint, read_tensors
 
 _VALIDATION_SEED = 4_711
 """Draws the validation clips, the same ones in every run."""
 
-_WEIGHTS = "model."
-"""Prefix of the autoencoder's own weights in a checkpoint; the discriminator's are beside them."""
+AUTOENCODER_PREFIX = "autoencoder"
+"""Of the names of its weights in the ``model.safetensors`` of a bundle."""
+
+_MISFITS = (KeyError, RuntimeError, ValueError, TypeError)
+"""What PyTorch and pydantic raise where weights and architecture do not belong together."""
 
 
 def fit(
@@ -43,7 +50,8 @@ def fit(
         run_folder: where checkpoints, metrics and pictures go. If it holds a run of the same
             settings, that run goes on and its loss trace is the one it would have had.
         resume: False refuses to go on with a run.
-        init_from: run folder or checkpoint to take the first weights from; read at the first start.
+        init_from: run folder, checkpoint or bundle to take the first weights from; read at the
+            first start.
         report: called with (step, steps in all, row) for every row of ``metrics.csv``.
         progress: told after every step.
 
@@ -79,36 +87,56 @@ def fit(
     return FitResult(folder, trainer.global_step, finished, folder.last_validation())
 
 
-def load_autoencoder(run_or_checkpoint: Path | str) -> Autoencoder:
-    """Return the trained autoencoder of a run: its last weights, averaged where the run averages.
+def load_autoencoder(source: Path | str) -> Autoencoder:
+    """Return a trained autoencoder; of a run its last weights, averaged where the run averages.
 
     Args:
-        run_or_checkpoint: a run folder, or a checkpoint of one.
+        source: a run folder, a checkpoint of one, or a bundle with ``model.safetensors``.
 
     Raises:
         DataError: there is no checkpoint, or it is not an autoencoder's.
+        BundleError: the bundle is damaged, of another kind, or holds graphs only.
     """
-    path = Path(run_or_checkpoint)
-    path = RunFolder(path).last if path.is_dir() else path
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        config = checkpoint["model_config"]
-        weights = {
-            name.removeprefix(_WEIGHTS): value
-            for name, value in checkpoint["state_dict"].items()
-            if name.startswith(_WEIGHTS)
-        }
-        model = make_model(TypeAdapter[Any](ModelSettings).validate_python(config))
-        model.load_state_dict(weights)
-    except OSError as error:
+    if (bundle := find_bundle(source, kind=BUNDLE_KIND)) is not None:
+        return _from_bundle(bundle)
+    path = Path(source)
+    run = RunFolder(path)
+    if path.is_dir() and not run.last.is_file():
         raise DataError(
-            f"There is no trained autoencoder in {run_or_checkpoint} ({error.strerror or error}). "
-            "Name the folder that segue audio train-autoencoder wrote."
-        ) from error
-    except (KeyError, RuntimeError, ValueError, AttributeError) as error:
+            f"There is no trained autoencoder in {source}. Name the folder that segue audio "
+            "train-autoencoder wrote, after its first checkpoint, or a bundle."
+        )
+    path = run.last if path.is_dir() else path
+    config, weights = read_checkpoint(path, of="an autoencoder")
+    try:
+        return _build(config, weights)
+    except _MISFITS as error:
         raise DataError(
             f"{path} is not the checkpoint of an autoencoder, or it is damaged: {error}"
         ) from error
+
+
+def _from_bundle(bundle: Bundle) -> Autoencoder:
+    """Return the autoencoder of a bundle.
+
+    Raises:
+        BundleError: it is damaged, or holds graphs only.
+    """
+    weights = read_tensors(bundle, AUTOENCODER_PREFIX)
+    try:
+        return _build(bundle.config["autoencoder"], weights)
+    except _MISFITS as error:
+        raise BundleError(
+            f"The autoencoder of the bundle {bundle.name} ({bundle.folder}) does not fit its "
+            f"config.json: {error}. Copy or export the bundle again."
+        ) from error
+
+
+def _build(config: Any, weights: dict[str, Tensor]) -> Autoencoder:
+    """Return an autoencoder, ready for inference."""
+    with torch.random.fork_rng(devices=[]):
+        model = make_model(TypeAdapter[Any](ModelSettings).validate_python(config))
+    model.load_state_dict(weights)
     return model.eval()
 
 

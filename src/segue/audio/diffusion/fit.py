@@ -38,9 +38,9 @@ def fit(
         run_folder: where checkpoints, metrics and pictures go. If it holds a run of the same
             settings, that run goes on and its loss trace is the one it would have had.
         resume: False refuses to go on with a run.
-        init_from: run folder or checkpoint to take the first weights from, for fine-tuning and for
-            long steps (``task.shortcut``); the averaged weights where that run kept an average.
-            Read at the first start only.
+        init_from: run folder, checkpoint or bundle to take the first weights from, for fine-tuning
+            and for long steps (``task.shortcut``); the averaged weights where that run kept an
+            average. Labels are matched by name. Read at the first start only.
         report: called with (step, steps in all, row) for every row of ``metrics.csv``.
         progress: told after every step.
 
@@ -52,7 +52,7 @@ def fit(
     train = make_batches(recipe, data)
     task = _make_task(recipe, train.latents)
     if init_from is not None and not folder.last.exists():
-        load_into(task.model, init_from)
+        load_into(task.model, init_from, labels=train.latents.labels)
     folder.begin(recipe, resume=resume, inputs={LATENTS_FILE: sha256_of(data / LATENTS_FILE)})
     folder.keep(data / LATENTS_FILE)
     batches = StepData(

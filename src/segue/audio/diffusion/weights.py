@@ -1,8 +1,8 @@
-"""Read a trained diffusion model back: from a run folder or a checkpoint."""
+"""Read a trained diffusion model back: from a run folder, a checkpoint or a bundle."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from pickle import UnpicklingError  # the type of an error only; nothing is unpickled
 from typing import Any, NamedTuple
 
 import torch
@@ -12,18 +12,20 @@ from torch import Tensor
 from segue.audio.diffusion.original import OriginalTransformer, OriginalTransformerConfig
 from segue.audio.diffusion.recipe import DiffusionModel, DiffusionRecipe
 from segue.audio.diffusion.transformer import LatentTransformer, TransformerConfig
-from segue.audio.latents import LatentSpec
+from segue.audio.latents import BUNDLE_KIND, LatentSpec
 from segue.core.config import load
-from segue.errors import DataError, SettingError
+from segue.errors import BundleError, DataError, SettingError
+from segue.runtime.bundle import Bundle
 from segue.training.run import RunFolder
+from segue.training.tensors import find_bundle, read_checkpoint, read_tensors
 
 LATENTS_FILE = "latents.json"
 """Kept in every run folder: scale of the latents, labels, and the autoencoder's hash."""
 
-_PREFIX = "model."
-_UNREADABLE = (
-    OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, AttributeError, UnpicklingError,
-)  # fmt: skip
+TRANSFORMER_PREFIX = "transformer"
+"""Of the names of its weights in the ``model.safetensors`` of a bundle."""
+
+_LABEL_ROWS = "conditioning.label.weight"
 _Config = TransformerConfig | OriginalTransformerConfig
 
 
@@ -67,9 +69,9 @@ def load_diffusion(run: Path | str, *, checkpoint: str | None = None) -> Trained
         )
     recipe = load(DiffusionRecipe, folder.recipe)
     info = json.loads((folder.path / LATENTS_FILE).read_text("utf-8"))
-    state, config = read_checkpoint(_choose(folder, recipe, checkpoint))
-    model = _build(config)
-    model.load_state_dict(state)
+    weights = _from_checkpoint(_choose(folder, recipe, checkpoint))
+    model = _build(weights.config)
+    model.load_state_dict(weights.state)
     spec = LatentSpec.from_config(info)
     if not recipe.batches.normalise:
         spec = LatentSpec.create(
@@ -85,41 +87,64 @@ def load_diffusion(run: Path | str, *, checkpoint: str | None = None) -> Trained
     )
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], _Config]:
-    """Return weights (float32) and architecture of a checkpoint; nothing in it is executed.
+class Weights(NamedTuple):
+    """A model without its code.
+
+    Attributes:
+        config: the architecture.
+        state: the weights, float32.
+        labels: names; label number = index + 1. None where they are not known.
+    """
+
+    config: _Config
+    state: dict[str, Tensor]
+    labels: list[str] | None
+
+
+def read_weights(source: Path | str) -> Weights:
+    """Read the weights of a run folder, a checkpoint, or a bundle with ``model.safetensors``.
 
     Raises:
-        DataError: it is damaged, or of another model.
+        DataError: there is no checkpoint, or it is damaged or another model's.
+        BundleError: the bundle is damaged, of another kind, or holds graphs only.
     """
-    try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        config = TypeAdapter[_Config](_Config).validate_python(content["model_config"])
-        state = {
-            name.removeprefix(_PREFIX): tensor.float()
-            for name, tensor in content["state_dict"].items()
-            if name.startswith(_PREFIX)
-        }
-    except _UNREADABLE as error:
+    if (bundle := find_bundle(source, kind=BUNDLE_KIND)) is not None:
+        return _from_bundle(bundle)
+    path = Path(source)
+    if path.is_file():
+        return _from_checkpoint(path)
+    folder = RunFolder(path)
+    if not folder.recipe.is_file():
         raise DataError(
-            f"{path} is not the checkpoint of a diffusion model, or is damaged "
-            f"({type(error).__name__})."
-        ) from error
-    return state, config
+            f"There is no trained diffusion model in {source}. Name the folder that segue audio "
+            "train-diffusion wrote, or a bundle."
+        )
+    return _from_checkpoint(_choose(folder, load(DiffusionRecipe, folder.recipe), None))
 
 
-def load_into(model: DiffusionModel, source: Path | str) -> None:
-    """Put the weights of a run folder or checkpoint into a model of the same architecture.
+def load_into(model: DiffusionModel, source: Path | str, *, labels: Sequence[str]) -> None:
+    """Put trained weights into a model of the same architecture.
+
+    A label that both know by name keeps what was learnt for it, whatever its number; a new one
+    begins as music without a label.
+
+    Args:
+        model: takes the weights.
+        source: run folder, checkpoint or bundle.
+        labels: of the model.
 
     Raises:
         SettingError: the architectures differ; the message names how.
         DataError: there are no such weights.
+        BundleError: a bundle has none.
     """
-    path = Path(source)
-    if path.is_dir():
-        folder = RunFolder(path)
-        path = _choose(folder, load(DiffusionRecipe, folder.recipe), None)
-    state, config = read_checkpoint(path)
-    wanted, given = model.config.model_dump(), config.model_dump()
+    weights = read_weights(source)
+    wanted, given = model.config.model_dump(), weights.config.model_dump()
+    known = weights.labels
+    if known is not None and _LABEL_ROWS in weights.state:
+        given["num_labels"] = wanted.get("num_labels")
+        rows = [0, *(known.index(name) + 1 if name in known else 0 for name in labels)]
+        weights.state[_LABEL_ROWS] = weights.state[_LABEL_ROWS][rows]
     differing = [
         f"{name}: {given.get(name)} there, {wanted.get(name)} in the recipe"
         for name in sorted(wanted.keys() | given.keys())
@@ -128,9 +153,44 @@ def load_into(model: DiffusionModel, source: Path | str) -> None:
     if differing:
         raise SettingError(
             f"The weights of {source} do not fit the recipe ({'; '.join(differing)}). Choose the "
-            "recipe they were trained with, and latents of the same autoencoder and labels."
+            "recipe they were trained with, and latents of the same autoencoder."
         )
-    model.load_state_dict(state)
+    model.load_state_dict(weights.state)
+
+
+def _from_checkpoint(path: Path) -> Weights:
+    """Read a checkpoint, and the labels in the run folder that it lies in.
+
+    Raises:
+        DataError: it is damaged, or of another model.
+    """
+    stated, state = read_checkpoint(path, of="a diffusion model")
+    try:
+        config = TypeAdapter[_Config](_Config).validate_python(stated)
+    except ValueError as error:
+        raise DataError(f"{path} is the checkpoint of another model ({error}).") from error
+    beside = path.parent.parent / LATENTS_FILE
+    labels = json.loads(beside.read_text("utf-8"))["labels"] if beside.is_file() else None
+    return Weights(config, state, labels)
+
+
+def _from_bundle(bundle: Bundle) -> Weights:
+    """Read the transformer of a bundle.
+
+    Raises:
+        BundleError: it is damaged, or holds graphs only.
+    """
+    state = read_tensors(bundle, TRANSFORMER_PREFIX)
+    stated = {name: value for name, value in bundle.config["model"].items() if name != "frames"}
+    try:
+        config = TypeAdapter[_Config](_Config).validate_python(stated)
+        _build(config).load_state_dict(state)
+    except (RuntimeError, ValueError) as error:
+        raise BundleError(
+            f"The transformer of the bundle {bundle.name} ({bundle.folder}) does not fit its "
+            f"config.json: {error}. Copy or export the bundle again."
+        ) from error
+    return Weights(config, state, list(bundle.config.get("labels", [])))
 
 
 def _build(config: _Config) -> DiffusionModel:

@@ -1,5 +1,6 @@
 """Training of diffusion through the engine: going on, averages, weights for another run."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,9 +10,17 @@ from tests.toy_diffusion import CHANNELS, LABELS, toy_encode, toy_fit, toy_laten
 from tests.toy_training import trace
 
 from segue.audio.diffusion.fit import fit
-from segue.audio.diffusion.weights import load_diffusion, read_checkpoint
+from segue.audio.diffusion.transformer import LatentTransformer
+from segue.audio.diffusion.weights import (
+    TRANSFORMER_PREFIX,
+    load_diffusion,
+    load_into,
+    read_weights,
+)
 from segue.errors import DataError, SettingError
+from segue.runtime.bundle import write_bundle
 from segue.training.run import RunFolder
+from segue.training.tensors import SAFETENSORS_NAME, write_tensors
 
 
 class _StoppedError(Exception):
@@ -85,14 +94,49 @@ def test_latents_that_were_not_normalised_need_no_raising(latents: Path, tmp_pat
 def test_another_run_can_begin_with_the_weights(run: Path, latents: Path, tmp_path: Path):
     recipe = toy_recipe(trainer__max_steps=1, optim__learning_rate=1e-9, task__shortcut__share=0.5)
     fit(recipe, latents, tmp_path / "few", init_from=run)
-    before, _ = read_checkpoint(RunFolder(run).best)
-    after, _ = read_checkpoint(RunFolder(tmp_path / "few").last)
+    before = read_weights(RunFolder(run).best).state
+    after = read_weights(RunFolder(tmp_path / "few").last).state
     for name, values in before.items():
         torch.testing.assert_close(after[name], values, atol=1e-6, rtol=1e-5)
     # Which weights are best at long steps is not what the validation loss tells.
     shutil.rmtree(tmp_path / "few" / "checkpoints")
     with pytest.raises(DataError, match="no checkpoint yet"):
         load_diffusion(tmp_path / "few")
+
+
+def _bundle(run: Path, folder: Path, labels: list[str]) -> Path:
+    """A bundle with the weights of a run, as of a model that had these labels."""
+    trained = load_diffusion(run, checkpoint="last")
+    model = trained.model.config.model_dump() | {"frames": 24, "num_labels": len(labels)}
+    config = {"format": 1, "kind": "ldmg", "name": "toy", "model": model, "labels": labels}
+    rows = trained.model.conditioning.label
+    rows.weight = torch.nn.Parameter(torch.cat([rows.weight[:1], rows.weight[1:].flip(0)]))
+    write_tensors({TRANSFORMER_PREFIX: trained.model}, folder.with_suffix(".tensors"))
+    files = {"config.json": json.dumps(config)}
+    return write_bundle(folder, files | {SAFETENSORS_NAME: folder.with_suffix(".tensors")}).folder
+
+
+def test_a_bundle_begins_where_its_run_does_and_labels_go_by_name(
+    run: Path, latents: Path, tmp_path: Path
+):
+    bundle = _bundle(run, tmp_path / "bundle", LABELS[::-1])
+    recipe = toy_recipe(trainer__max_steps=2, trainer__validate_every=1)
+    sources = {"run": RunFolder(run).last, "bundle": bundle, "nothing": None}
+    first = {}
+    for name, source in sources.items():
+        fit(recipe, latents, tmp_path / name, init_from=source)
+        first[name] = [row["loss"] for row in trace(tmp_path / name)]
+    assert first["bundle"] == pytest.approx(first["run"], rel=2e-3)
+    assert abs(first["nothing"][0] - first["run"][0]) > 0.02 * first["run"][0]
+
+
+def test_a_new_label_begins_as_music_without_one(run: Path, tmp_path: Path):
+    weights = read_weights(run)
+    config = weights.config.model_copy(update={"num_labels": 3})
+    model = LatentTransformer(config)
+    load_into(model, run, labels=["harp", LABELS[1], "horn"])
+    before, after = (s["conditioning.label.weight"] for s in (weights.state, model.state_dict()))
+    assert torch.equal(after, before[[0, 0, 2, 0]])
 
 
 def test_weights_of_another_architecture_are_refused(run: Path, latents: Path, tmp_path: Path):
