@@ -38,7 +38,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", [("reading", "1"), ("encoding", "3")])
+@pytest.mark.parametrize("moment", [("reading", "1"), ("comparing", "1"), ("encoding", "3")])
 def test_a_killed_preparation_goes_on(tmp_path: Path, moment: tuple[str, str]) -> None:
     music, target = corpus(tmp_path / "music", 40), tmp_path / "out"
     script = tmp_path / "program.py"

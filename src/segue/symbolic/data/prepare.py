@@ -41,7 +41,15 @@ from segue.symbolic.data.inventory import (
     write_lines,
 )
 from segue.symbolic.data.scan import ScanSettings, Source, find_files
-from segue.symbolic.data.shards import FORMAT, Piece, ShardPlan, finished, plan_shards, write_shard
+from segue.symbolic.data.shards import (
+    FORMAT,
+    Piece,
+    ShardPlan,
+    can_encode,
+    finished,
+    plan_shards,
+    write_shard,
+)
 from segue.symbolic.data.splits import (
     NOT_LISTED,
     Listed,
@@ -355,16 +363,36 @@ def _write_shards(run: _Run, plans: Sequence[ShardPlan]) -> list[dict[str, Any]]
         (run.target / "dataset.json").unlink(missing_ok=True)
     with run.progress("encoding", total=sum(len(plan.pieces) for plan in plans)) as advance:
         advance(sum(len(plan.pieces) for plan, shard in zip(plans, found, strict=True) if shard))
-        jobs = [(run.target, plans[number]) for number in missing]
-        written = run.jobs(_shard_job, jobs)
+        jobs = [(run.target, plans[number], ()) for number in missing]
+        written = run.jobs(_write_one, jobs, on_crash=_without_fatal_pieces)
         for number, shard in zip(missing, written, strict=True):
             found[number] = shard
             advance(len(plans[number].pieces))
     return [shard for shard in found if shard is not None]
 
 
-def _shard_job(job: tuple[Path, ShardPlan]) -> dict[str, Any]:
-    return write_shard(*job)
+_ShardJob = tuple[Path, ShardPlan, tuple[int, ...]]
+"""The folder, what goes into the shard, and the indices of pieces that do not."""
+
+
+def _write_one(job: _ShardJob) -> dict[str, Any]:
+    target, plan, without = job
+    return write_shard(target, plan, without=without)
+
+
+def _encode_one(job: _ShardJob) -> bool:
+    target, plan, _ = job
+    return can_encode(target, plan)
+
+
+def _without_fatal_pieces(job: _ShardJob) -> dict[str, Any]:
+    """Write a shard in which some piece takes the process down, without this piece."""
+    target, plan, _ = job
+    singles = [(target, replace(plan, pieces=(piece,)), ()) for piece in plan.pieces]
+    fine = run_jobs(_encode_one, singles, workers=1, on_crash=lambda _: False)
+    fatal = tuple(number for number, is_fine in enumerate(fine) if not is_fine)
+    # In a process of its own once more: where no piece alone is to blame, memory is.
+    return next(run_jobs(_write_one, [(target, plan, fatal)], workers=1))
 
 
 def _finish(

@@ -6,9 +6,10 @@ A third file in the folder ``stage`` is written last and says what went in; a sh
 not count as written, so a run that was killed goes on with the first unfinished shard.
 """
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from segue.core.files import atomic_path, sha256_of, write_text
 from segue.errors import DataError
 from segue.symbolic.codec import encode_file
+from segue.symbolic.data.scan import CRASHED
 from segue.symbolic.tokenizer import Tokenizer
 from segue.symbolic.vocabulary import TokenType
 
@@ -113,8 +115,13 @@ def finished(target: Path, plan: ShardPlan, tokenizer_sha256: str) -> dict[str, 
     return content
 
 
-def write_shard(target: Path, plan: ShardPlan) -> dict[str, Any]:
+def write_shard(target: Path, plan: ShardPlan, *, without: Collection[int] = ()) -> dict[str, Any]:
     """Encode the pieces of a shard with ``tokenizer.json`` of the folder and write its files.
+
+    Args:
+        target: the folder.
+        plan: what goes in.
+        without: indices of pieces that end the process that encodes them, and are left out.
 
     Returns:
         The description: ``key``, ``bytes`` of the two files, ``pieces`` and ``left_out``.
@@ -125,7 +132,10 @@ def write_shard(target: Path, plan: ShardPlan) -> dict[str, Any]:
     streams: list[NDArray[Any]] = []
     pieces: list[dict[str, Any]] = []
     left_out: list[dict[str, str]] = []
-    for piece in plan.pieces:
+    for number, piece in enumerate(plan.pieces):
+        if number in without:
+            left_out.append({"path": piece.path, "reason": CRASHED})
+            continue
         try:
             ids = encode_file(tokenizer.vocabulary, Path(piece.folder, piece.path))
         except DataError as error:
@@ -147,6 +157,15 @@ def write_shard(target: Path, plan: ShardPlan) -> dict[str, Any]:
     }
     write_text(paths[2], json.dumps(content))
     return content
+
+
+def can_encode(target: Path, plan: ShardPlan) -> bool:
+    """Encode the pieces of a shard for nothing: true unless the process ends."""
+    vocabulary = Tokenizer.from_file(target / "tokenizer.json").vocabulary
+    for piece in plan.pieces:
+        with contextlib.suppress(DataError):
+            encode_file(vocabulary, Path(piece.folder, piece.path))
+    return True
 
 
 def _describe(plan: ShardPlan, piece: Piece, index: int, bars: int, tokens: int) -> dict[str, Any]:

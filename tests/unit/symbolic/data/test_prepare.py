@@ -3,7 +3,7 @@
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from segue.core.progress import Advance
 from segue.errors import BundleError, DataError
 from segue.symbolic.data import inventory
 from segue.symbolic.data.prepare import PrepareSettings, prepare
+from segue.symbolic.data.scan import CRASHED
 from segue.symbolic.data.tokenizer import TokenizerConfig
 from segue.symbolic.tokenizer import Tokenizer
 
@@ -204,9 +205,13 @@ def test_progress_is_told(music: Path, tmp_path: Path) -> None:
 
         yield advance
 
-    prepare([music], tmp_path / "out", settings(), workers=0, progress=listen)
-    assert told["reading"] == [12, 12]
-    assert told["encoding"] == [12, 12]
+    merged = settings(tokenizer={"vocab_size": 660}, tokenizer_pieces=6)
+    prepare([music], tmp_path / "out", merged, workers=0, progress=listen)
+    for stage in ("reading", "collecting", "comparing", "learning the tokenizer", "encoding"):
+        whole = 6 if "tokenizer" in stage else 12
+        assert told[stage] == [whole, whole], stage
+    assert told["looking for files"] == [0, 12]
+    assert told["sorting phrases"][0] == told["sorting phrases"][1] > 12
 
 
 # Resume -----------------------------------------------------------------------------------------
@@ -243,6 +248,75 @@ def test_a_run_that_dies_anywhere_goes_on_to_the_same_bytes(
         assert contents(target) == whole
         survived += 1
     assert survived > 20
+
+
+STAGES = (
+    "looking for files",
+    "reading",
+    "collecting",
+    "sorting phrases",
+    "comparing",
+    "learning the tokenizer",
+    "encoding",
+)
+
+
+def test_a_run_that_dies_in_any_stage_goes_on_to_the_same_bytes(
+    music: Path, tmp_path: Path
+) -> None:
+    merged = settings(tokenizer={"vocab_size": 660}, tokenizer_pieces=6)
+    prepare([music], tmp_path / "whole", merged, workers=0)
+    begun: list[str] = []
+
+    @contextlib.contextmanager
+    def die(label: str, *, total: float | None = None) -> Iterator[Advance]:
+        def advance(count: float = 1) -> None:
+            if label not in begun:
+                begun.append(label)
+                raise Killed
+
+        yield advance
+
+    for number in range(len(STAGES)):
+        with pytest.raises(Killed):
+            prepare([music], tmp_path / "out", merged, workers=0, progress=die)
+        assert begun == list(STAGES[: number + 1])
+        assert not (tmp_path / "out" / "dataset.json").exists()
+    prepare([music], tmp_path / "out", merged, workers=0, progress=die)
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_a_piece_that_takes_the_encoder_down_costs_itself(
+    music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_jobs(
+        function: Callable[[Any], Any],
+        jobs: Iterable[Any],
+        *,
+        workers: int,
+        on_crash: Callable[[Any], Any] | None = None,
+    ) -> Iterator[Any]:
+        for job in jobs:
+            left = [] if not isinstance(job, tuple) else job[1].pieces
+            if any("003" in p.path and n not in job[2] for n, p in enumerate(left)):
+                assert on_crash is not None
+                yield on_crash(job)
+            else:
+                yield function(job)
+
+    monkeypatch.setattr("segue.symbolic.data.prepare.run_jobs", run_jobs)
+    dataset = prepare([music], tmp_path / "out", settings(), workers=1)
+    assert dataset["left_out"] == {CRASHED: 1}
+    (line,) = lines(tmp_path / "out" / "left-out.jsonl")
+    assert line == {"path": "two/piece-003.mid", "reason": CRASHED}
+    pieces = lines(tmp_path / "out" / "pieces.jsonl")
+    assert len(pieces) == 11
+    tokenizer = Tokenizer.from_file(tmp_path / "out" / "tokenizer.json")
+    for piece_ in pieces:
+        tokens = np.load(tmp_path / "out" / f"{piece_['shard']}.tokens.npy")
+        offsets = np.load(tmp_path / "out" / f"{piece_['shard']}.offsets.npy")
+        start, end = offsets[piece_["index"] :][:2]
+        assert np.array_equal(tokens[start:end], tokenizer.encode_file(music / piece_["path"]))
 
 
 def test_a_folder_that_is_being_changed_does_not_pass_for_whole(
