@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segue.cli import midi_baselines, midi_explore, midi_listen, midi_train
+from segue.cli import midi_baselines, midi_evaluate, midi_explore, midi_listen, midi_train
 from segue.cli.console import JsonOption, print_json, print_table, tell
 
 if TYPE_CHECKING:
@@ -365,7 +365,8 @@ def show(file: FileArgument, as_json: JsonOption = False) -> None:
 
 
 app.command("explore")(midi_explore.explore)
+app.command("evaluate")(midi_evaluate.evaluate)
 app.command("baselines")(midi_baselines.baselines)
 app.command("listen-results")(midi_listen.listen_results)
-for _command in (midi_train.prepare, midi_train.train, midi_train.export, midi_train.evaluate):
+for _command in (midi_train.prepare, midi_train.train, midi_train.export):
     app.command(_command.__name__)(_command)

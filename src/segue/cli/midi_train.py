@@ -1,4 +1,4 @@
-"""`segue midi prepare | train | export | evaluate`: from a folder of music to a measured bundle."""
+"""`segue midi prepare | train | export`: from a folder of music to a bundle."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segue.cli.console import JsonOption, SetOption, print_json, print_table, progress, tell
+from segue.cli.console import JsonOption, SetOption, print_json, progress, tell
 
 if TYPE_CHECKING:
     from segue.symbolic.model.recipe import MidiRecipe
@@ -175,6 +175,7 @@ def export(
             "licence": licence,
             "sampling": recipe.sampling.model_dump(exclude={"seed"}, exclude_none=True),
             "recipe": recipe.name,
+            **({} if recipe.windows.sight == "all" else {"sight": recipe.windows.sight}),
         },
         card=card.read_text(encoding="utf-8") if card else "",
         parts=tuple(part) if part else SHIPPED,  # type: ignore[arg-type]  # checked there
@@ -197,57 +198,3 @@ def _recipe_of(run: Path) -> "MidiRecipe":
         if (folder / "recipe.yaml").is_file():
             return load_recipe(folder / "recipe.yaml")
     raise SettingError(f"{run} does not lie in a run folder: there is no recipe.yaml beside it.")
-
-
-def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name or folder of a bundle.")],
-    *,
-    data: Annotated[Path, typer.Option("--data", help="A prepared folder.")],
-    split: Annotated[str, typer.Option(help="train, valid or test.")] = "valid",
-    baselines: Annotated[
-        Path | None,
-        typer.Option(help="Prepared folder whose training split the baselines learn from."),
-    ] = None,
-    holes: Annotated[int, typer.Option(min=1, help="Number of held-out regions.")] = 500,
-    length: Annotated[int, typer.Option(min=64, help="Longest example in tokens.")] = 1024,
-    seed: Annotated[int, typer.Option(min=0, help="Fixes the regions.")] = 0,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure bits per note of held-out regions, beside the baselines on the same regions."""
-    from segue.runtime.bundle import Bundle
-    from segue.symbolic.data.windows import Prepared, WindowSettings
-    from segue.symbolic.evaluate.likelihood import (
-        baseline_scorers,
-        held_out,
-        model_scorer,
-    )
-    from segue.symbolic.evaluate.likelihood import (
-        evaluate as measure,
-    )
-    from segue.symbolic.loaded import MidiModel
-
-    bundle = Bundle.open(model)
-    bundle.require(kind="midigpt", objective="infill")
-    settings = WindowSettings()
-    scorers = {bundle.name: model_scorer(MidiModel.open(bundle).decoder)}
-    if baselines is not None:
-        learnt = Prepared(baselines, "train")
-        scorers |= baseline_scorers(learnt, settings, length=length, count=8000, seed=seed + 1)
-    examples = list(
-        held_out(Prepared(data, split), settings, length=length, count=holes, seed=seed)
-    )
-    results = measure(scorers, examples, seed=seed)
-    if as_json:
-        print_json({name: result.__dict__ for name, result in results.items()})
-        return
-    rows = [
-        [
-            name,
-            f"{result.bits_per_note:.2f}",
-            "{:.2f} to {:.2f}".format(*result.bits_per_note_interval),
-            f"{result.nats_per_token:.3f}",
-        ]
-        for name, result in results.items()
-    ]
-    print_table(rows, header=("model", "bits per note", "95 % interval", "nats per token"))
-    tell(f"{len(examples)} regions, {sum(example.num_notes for example in examples):,} notes")

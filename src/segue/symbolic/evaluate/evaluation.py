@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
@@ -111,7 +112,7 @@ def evaluate(
     baselines: Path | None = None,
     train: Path | None = None,
     masks: Path | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Measure a model and everything it is compared with on the same regions.
@@ -128,7 +129,7 @@ def evaluate(
         baselines: folder of fitted baselines.
         train: prepared folder that the model was trained on: for copies and near duplicates.
         masks: regions published before, instead of new ones.
-        workers: processes; 0 works in this one.
+        workers: processes, as many as cores by default; 0 works in this one.
         progress: who listens.
 
     Raises:
@@ -137,6 +138,7 @@ def evaluate(
         SettingError: an unknown task.
     """
     settings = settings or EvaluationSettings()
+    workers = (os.cpu_count() or 1) if workers is None else workers
     _check_tasks(settings)
     bundle = Bundle.open(model).require(kind="midigpt", objective="infill")
     source = str(bundle.folder)

@@ -255,7 +255,7 @@ def measure(
         progress: who listens.
     """
     missing = [(unit, identity) for unit in plan if not unit.path(identity).is_file()]
-    with progress("Measuring", total=len(plan)) as advance:
+    with progress("measuring", total=len(plan)) as advance:
         advance(len(plan) - len(missing))
         for _ in run_jobs(_work, missing, workers=workers):
             advance(1)

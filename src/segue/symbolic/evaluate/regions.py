@@ -86,11 +86,13 @@ class Task:
     Attributes:
         name: in files.
         title: for people.
+        short: for narrow tables.
         draw: gives holes of a piece, or None where this place of the piece has nothing to take.
     """
 
     name: str
     title: str
+    short: str
     draw: Draw
 
 
@@ -205,15 +207,15 @@ def _accompaniment(rng: np.random.Generator, _: Vocabulary, grid: Grid) -> list[
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        Task("one_bar", "1 bar of one instrument", _one_instrument(1)),
-        Task("four_bars", "4 bars of all instruments", _all_instruments(4)),
-        Task("one_track", "one of several instruments, 8 bars", _one_of_several),
-        Task("cells_25", "25 % of the cells bar x instrument", _cells(0.25)),
-        Task("cells_50", "50 % of the cells", _cells(0.5)),
-        Task("cells_75", "75 % of the cells", _cells(0.75)),
-        Task("beat_span", "from one beat to another, all instruments", _beat_span),
-        Task("continuation", "8 bars of continuation", _continuation),
-        Task("accompaniment", "8 bars of accompaniment to the melody", _accompaniment),
+        Task("one_bar", "1 bar of one instrument", "1 bar", _one_instrument(1)),
+        Task("four_bars", "4 bars of all instruments", "4 bars", _all_instruments(4)),
+        Task("one_track", "one of several instruments, 8 bars", "1 track", _one_of_several),
+        Task("cells_25", "25 % of the cells bar x instrument", "25 %", _cells(0.25)),
+        Task("cells_50", "50 % of the cells", "50 %", _cells(0.5)),
+        Task("cells_75", "75 % of the cells", "75 %", _cells(0.75)),
+        Task("beat_span", "from one beat to another, all instruments", "beats", _beat_span),
+        Task("continuation", "8 bars of continuation", "continue", _continuation),
+        Task("accompaniment", "8 bars of accompaniment to the melody", "accompany", _accompaniment),
     )
 }
 """The tasks by name, in the order of tables."""
