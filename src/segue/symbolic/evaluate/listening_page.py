@@ -43,9 +43,10 @@ kbd { padding: 0 .35rem; border: 1px solid var(--line); border-radius: .25rem; f
 .pair { border: 1px solid var(--line); border-radius: .5rem; padding: 1rem; margin: .75rem 0; }
 .sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr));
   gap: 1rem; }
-figure { margin: 0; }
+figure { display: flex; flex-direction: column; margin: 0; }
+figure audio { margin-top: auto; }
 figcaption { font-weight: 700; margin-bottom: .35rem; }
-img { display: block; width: 100%; height: auto; max-height: 13rem; object-fit: contain;
+img { display: block; width: 100%; height: auto; max-height: 11rem; object-fit: contain;
   background: #ffffff; border-radius: .35rem; margin-bottom: .4rem; }
 audio { display: block; width: 100%; height: 2.5rem; }
 fieldset { display: grid; grid-template-columns: minmax(9rem, 1fr) auto; gap: .25rem 1rem;
@@ -62,7 +63,8 @@ fieldset { display: grid; grid-template-columns: minmax(9rem, 1fr) auto; gap: .2
 .choices input { accent-color: var(--link); margin: 0; }
 .hidden-legend { position: absolute; width: 1px; height: 1px; overflow: hidden;
   clip-path: inset(50%); }
-@media (max-width: 40rem) { fieldset { grid-template-columns: 1fr; } }
+@media (max-width: 40rem) { fieldset { grid-template-columns: 1fr; }
+  .choices label { padding: .3rem .45rem; font-size: .92rem; } }
 [hidden] { display: none !important; }
 """
 
@@ -160,7 +162,7 @@ _SCRIPT: Final = """
     const sound = pairs[shown].querySelectorAll("audio")[side];
     if (!sound.paused) { sound.pause(); return; }
     sound.currentTime = 0;
-    sound.play();
+    sound.play().catch(() => {});
   }
 
   document.addEventListener("play", event => quiet(event.target), true);
@@ -213,7 +215,7 @@ def listening_html(pairs: Sequence[PagePair], *, page: str, title: str) -> str:
     """
     script_hash = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
     security = (
-        "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
+        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{script_hash}'"
     )
     sections = "\n".join(_section(pair, number, len(pairs)) for number, pair in enumerate(pairs, 1))
