@@ -49,7 +49,7 @@ def note_scores(
 
     Source: Raffel et al., "mir_eval", 2014 (transcription without offsets), with musical for
     physical time; with exact onsets the "Note F1" and "Note-i F1" of Ou et al., "Unifying Symbolic
-    Music Arrangement", 2024.
+    Music Arrangement", 2025.
     """
     keys = [_note_keys(passage, program=program) for passage in (generated, original)]
     times = [steps(passage.onsets) for passage in (generated, original)]

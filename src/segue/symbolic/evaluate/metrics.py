@@ -339,7 +339,7 @@ def _around(case: Case) -> Passage:
     return case.surroundings
 
 
-_MIR_EVAL = "Raffel et al., mir_eval, 2014; Ou et al., Unifying Symbolic Music Arrangement, 2024"
+_MIR_EVAL = "Raffel et al., mir_eval, 2014; Ou et al., Unifying Symbolic Music Arrangement, 2025"
 _JAZZ = "Wu and Yang, The Jazz Transformer on the Front Line, 2020"
 _MUSEMORPHOSE = "Wu and Yang, MuseMorphose, 2021"
 _MUSEGAN = "Dong et al., MuseGAN, 2018; Mogren, C-RNN-GAN, 2016"

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 from tests.generation import vocabulary
+from tests.passages import passage
 from tests.prepared import composed_grid, prepared_folder, saved_tokenizer
-from tests.unit.symbolic.evaluate.test_matching import passage
 
 from segue.errors import DataError, SettingError
 from segue.symbolic.data.windows import Prepared

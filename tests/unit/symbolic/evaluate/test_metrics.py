@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from tests.unit.symbolic.evaluate.test_matching import NOTHING, TUNE, passage
+from tests.passages import NOTHING, TUNE, passage
 
 from segue.errors import DataError, SettingError
 from segue.symbolic.evaluate import metrics
