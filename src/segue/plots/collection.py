@@ -57,10 +57,16 @@ def ranked_bars(
     axes.set_yticks(places, [_plain(_shortened(name)) for name in names])
     axes.tick_params(axis="y", length=0, labelcolor=style.INK)
     axes.set_xlim(0, 1.13 * span)
+    axes.xaxis.set_major_formatter(_readable)
     axes.set_ylim(-0.7, len(names) - 0.3)
     style.set_titles(axes, title=title, x_label=x_label)
     figure.tight_layout()
     return figure
+
+
+def _readable(value: float, _: object = None) -> str:
+    """Write a number on an axis: thousands apart, never as a power of ten."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
 
 
 def _shortened(name: str) -> str:
@@ -129,7 +135,7 @@ def histogram(
             f"{lefts[-1]:,.4g} and more", (lefts[-1] + width * (0.5 - shift), heights[-1]),
             textcoords="offset points", xytext=(0, 4), ha="right", fontsize=8, color=style.FAINT_INK,
         )  # fmt: skip
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
+    axes.yaxis.set_major_formatter(_readable)
     style.set_titles(axes, title=title, x_label=x_label, y_label=y_label)
     figure.tight_layout()
     return figure

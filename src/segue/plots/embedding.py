@@ -45,7 +45,7 @@ def map_figure(
             f"{len(labels)} labels."
         )
     columns = 1 if halves is None else 2
-    figure = style.new_figure(5.6 * columns, 6.2)
+    figure = style.new_figure(5.6 * columns, 6.0)
     found = figure.subplots(1, columns, squeeze=False)[0]
     _draw_classes(found[0], points, labels)
     style.set_titles(found[0], title=title)
@@ -89,9 +89,11 @@ def _scatter(axes: "Axes", points: NDArray[np.float64], colour: str, mark: str, 
 def _finish(axes: "Axes") -> None:
     """Take away the axes, whose numbers mean nothing, and put the legend below."""
     style.style_axes(axes, grid=None)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_aspect("equal", adjustable="box")
     axes.legend(
         loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3, frameon=False, fontsize=8,
         labelcolor=style.INK, markerscale=1.3, handletextpad=0.2, columnspacing=1.0,

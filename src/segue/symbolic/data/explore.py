@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _BARS_DRAWN = 25
 _ROWS_SHOWN = 15
 _BINS = 40
+_LONGEST_TEXT = 90
 _TAIL: Final = 0.98
 _SPREADS: Final = (
     ("Notes in a piece", "notes"),
@@ -213,7 +214,9 @@ def _flat_share(found: Collection, settings: ExploreSettings) -> float | None:
 
 
 def _percent(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "–"
+    if not whole:
+        return "–"
+    return "<0.1 %" if 0 < part / whole < 0.0005 else f"{100 * part / whole:.1f} %"
 
 
 # Pictures ----------------------------------------------------------------------------------------
@@ -470,7 +473,7 @@ def _bars(
     from segue.plots.collection import ranked_bars
 
     drawn = ranked[:_BARS_DRAWN]
-    title = heading if len(drawn) == len(ranked) else f"{heading}: the first {len(drawn)}"
+    title = heading if len(drawn) == len(ranked) else f"{heading}: the {len(drawn)} at the top"
     figure = ranked_bars(
         [key for key, _ in drawn],
         [count for _, count in drawn],
@@ -590,7 +593,15 @@ def _show(exhibit: _Exhibit, page: Page, result: Path) -> None:
     if exhibit.shown:
         cut = len(exhibit.rows) > exhibit.shown
         caption = f"The first {exhibit.shown} of {len(exhibit.rows):,}." if cut else ""
-        page.table(exhibit.rows[: exhibit.shown], header=exhibit.header, caption=caption)
+        rows = [[_cut(cell) for cell in row] for row in exhibit.rows[: exhibit.shown]]
+        page.table(rows, header=exhibit.header, caption=caption)
+
+
+def _cut(cell: Cell) -> Cell:
+    """Shorten a long text, such as a token that stands for a whole bar."""
+    if not isinstance(cell, str) or len(cell) <= _LONGEST_TEXT:
+        return cell
+    return f"{cell[: _LONGEST_TEXT // 2]} … {cell[-_LONGEST_TEXT // 2 :]}"
 
 
 def _close(found: Collection, page: Page, result: Path) -> None:
