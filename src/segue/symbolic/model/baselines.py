@@ -86,13 +86,17 @@ class BaselineSettings(StrictModel):
     )
     order: int = Field(default=3, ge=1, le=4, description="of the longest Markov chain")
     logistic: LearntSettings = LearntSettings(
-        net="recent", num_tokens=8, hidden=None, optim=_optim(3e-3), trainer=_trainer(2000)
+        net="recent", num_tokens=8, hidden=None, optim=_optim(3e-3), trainer=_trainer(1500)
     )
     mlp: LearntSettings = LearntSettings(
-        net="recent", num_tokens=16, embedding=32, optim=_optim(2e-3), trainer=_trainer(2000)
+        net="recent", num_tokens=16, embedding=32, optim=_optim(2e-3), trainer=_trainer(1500)
     )
     gru: LearntSettings = LearntSettings(
-        net="recurrent", tokens_per_batch=4096, optim=_optim(4e-3), trainer=_trainer(1200)
+        net="recurrent",
+        tokens_per_batch=4096,
+        context_weight=0.3,
+        optim=_optim(4e-3),
+        trainer=_trainer(1000),
     )
 
 
