@@ -48,10 +48,12 @@ def write_listening_test(
         items += [Item(name, made[model], made[other]) for other in against]
     if not items:
         raise DataError("There is no region whose fillings could be heard in pairs.")
-    return write_listening_page(
+    page = evaluation.folder / FILE_NAME
+    write_listening_page(
         items,
-        evaluation.folder / FILE_NAME,
+        page,
         seed=evaluation.settings.seed,
         repeats=min(repeats, len(items)),
         title="Which fits better?",
     )
+    return page
