@@ -11,7 +11,7 @@ import numpy as np
 
 from segue.errors import DataError
 from segue.symbolic.codec import encode_file
-from segue.symbolic.data.scan import ScanSettings, find_files, scan_file
+from segue.symbolic.data.scan import Scanned, ScanSettings, find_files, scan_file
 from segue.symbolic.data.windows import Prepared
 from segue.symbolic.grid import Grid
 from segue.symbolic.stream import parse
@@ -86,7 +86,13 @@ def prepared_pieces(folder: Path, split: str, tokenizer: Tokenizer) -> list[Test
 
 
 def midi_pieces(
-    folder: Path, tokenizer: Tokenizer, count: int | None, *, seed: int, scan: ScanSettings
+    folder: Path,
+    tokenizer: Tokenizer,
+    count: int | None,
+    *,
+    seed: int,
+    scan: ScanSettings,
+    grouped: bool = True,
 ) -> list[TestPiece]:
     """Return at most `count` readable pieces below a folder of MIDI files, no two alike.
 
@@ -98,6 +104,7 @@ def midi_pieces(
         count: how many; None is all.
         seed: another seed, another choice.
         scan: which files are left out.
+        grouped: False takes files of the same notes too, where their bytes differ.
 
     Raises:
         DataError: no file can be used.
@@ -105,21 +112,29 @@ def midi_pieces(
     found: dict[str, TestPiece] = {}
     for source in sorted(find_files([folder]), key=lambda source: _order(seed, source.path)):
         path = folder / source.path
-        scanned = scan_file(path, scan, sketch_size=1)
-        if scanned.reason is None and scanned.note_hash not in found:
+        load = partial(_load_midi, path, tokenizer)
+        scanned = _scanned(path, load, scan)
+        if scanned is not None:
             parent = source.path.partition("/")[0] if "/" in source.path else ""
-            found[scanned.note_hash] = TestPiece(
-                source.path,
-                scanned.sha256,
-                scanned.note_hash,
-                parent,
-                partial(_load_midi, path, tokenizer),
+            found.setdefault(
+                scanned.note_hash if grouped else scanned.sha256,
+                TestPiece(source.path, scanned.sha256, scanned.note_hash, parent, load),
             )
         if len(found) == count:
             break
     if not found:
         raise DataError(f"No MIDI file below {folder} can be evaluated on.")
     return list(found.values())
+
+
+def _scanned(path: Path, load: Callable[[], Grid], scan: ScanSettings) -> Scanned | None:
+    """Return what a file holds; None where it is left out."""
+    try:
+        load()  # first, as its parser survives every file
+    except DataError:
+        return None
+    scanned = scan_file(path, scan, sketch_size=1)
+    return scanned if scanned.reason is None else None
 
 
 def _load_midi(path: Path, tokenizer: Tokenizer) -> Grid:
@@ -144,7 +159,7 @@ def open_collection(
         split: of a prepared folder.
         count: how many pieces; None is one of every group.
         seed: another seed, another choice.
-        grouped: False takes every piece of a prepared folder, whatever its group.
+        grouped: False takes every piece, whatever its group.
         scan: which files of a folder of MIDI are left out.
 
     Raises:
@@ -155,7 +170,8 @@ def open_collection(
         return sample_pieces(pieces, count, seed=seed) if grouped else pieces
     if not data.is_dir():
         raise DataError(f"{data} is no folder. Give a folder of MIDI files or a prepared one.")
-    return midi_pieces(data, tokenizer, count, seed=seed, scan=scan or ScanSettings())
+    scan = scan or ScanSettings()
+    return midi_pieces(data, tokenizer, count, seed=seed, scan=scan, grouped=grouped)
 
 
 def sample_pieces(pieces: Sequence[TestPiece], count: int | None, *, seed: int) -> list[TestPiece]:
