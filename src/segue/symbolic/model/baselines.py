@@ -157,7 +157,8 @@ def fit_baselines(
     for kind in ("logistic", "mlp", "gru"):
         learnt: LearntSettings = getattr(settings, kind)
         trainer = learnt.trainer.model_copy(update={"max_minutes": minutes_per_model})
-        run = _Run(kind=kind, seed=seed, windows=settings.windows, learnt=learnt, trainer=trainer)
+        windows = settings.windows.model_copy(update={"tokens_per_batch": learnt.tokens_per_batch})
+        run = _Run(kind=kind, seed=seed, windows=windows, learnt=learnt, trainer=trainer)
         _learn(run, train, folder, inputs, progress)
     return folder
 
