@@ -158,6 +158,21 @@ def test_a_phrase_that_all_pieces_hold_hides_no_duplicate(files, sides, monkeypa
     assert found.nearest == str(files["train"][3])
 
 
+def test_copies_are_found_as_long_as_one_note_in_ten_differs(files, sides, tmp_path) -> None:
+    rates = []
+    for share in (0.05, 0.1, 0.3):
+        paths = []
+        for number in range(TRAIN):
+            lines = edited(piece(number), np.random.default_rng([56, number]), share=share)
+            path = tmp_path / f"{share}-{number}.mid"
+            paths.append(save(path, copied(lines, semitones=number % 12 - 6, stretch=2)))
+        found = contamination(sides[0], collection_of_files(paths, TOKENIZER))
+        originals = [f"train-{number}.mid" for number in range(TRAIN)]
+        right = [n.near_duplicate and n.nearest == o for n, o in zip(found, originals, strict=True)]
+        rates.append(np.mean(right))
+    assert rates == [1, 1, 0]
+
+
 def test_a_piece_without_phrases_is_like_nothing(sides, tmp_path) -> None:
     damaged = tmp_path / "damaged.mid"
     damaged.write_bytes(b"MThd")
