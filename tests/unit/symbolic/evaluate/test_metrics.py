@@ -163,6 +163,9 @@ def test_durations_are_moved_as_earth() -> None:
 def test_polyphony_is_pitches_while_any_sounds() -> None:
     # C for two quarters, E for the second of them, then silence: (1 + 2) / 2.
     assert metrics.polyphony(passage([0, 1], [60, 64], durations=[2, 1])) == pytest.approx(1.5)
+    # A long note goes on below two short ones: (3 + 0.5 + 1) / 3.
+    pedal = passage([0, 0.5, 2], [48, 64, 67], durations=[3, 0.5, 1])
+    assert metrics.polyphony(pedal) == pytest.approx(1.5)
     # The same pitch twice at once sounds once.
     assert metrics.polyphony(passage([0, 1], [60, 60], durations=[3, 1])) == 1
     assert metrics.polyphony(passage([0, 0, 3], [60, 64, 67], [0, 40, -1])) == 2
