@@ -313,7 +313,7 @@ def _shown(cell: Cell) -> str:
         return _NOTHING
     if isinstance(cell, int):
         return f"{cell:,}"
-    return f"{cell:,.0f}" if abs(cell) >= 10_000 else f"{cell:.4g}"
+    return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:.4g}"
 
 
 def _value(cell: Cell) -> float | None:
