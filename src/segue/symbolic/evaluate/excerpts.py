@@ -1,5 +1,6 @@
 """A region with two bars on either side, to look at and to listen to."""
 
+import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from segue.core.files import write_bytes
 from segue.errors import DataError
 from segue.symbolic.evaluate.infilling import original_notes, with_filling
 from segue.symbolic.evaluate.regions import Region, drops_future
@@ -59,6 +61,20 @@ class Excerpt:
         ) as file:
             file.write(samples.mean(axis=1))
         return stream.getvalue()
+
+    def kept_sound(self, folder: Path) -> bytes | None:
+        """Return the sound kept in a folder, or play it and keep it.
+
+        An encoder gives every Ogg stream another number; kept, the same music stays the same bytes.
+        """
+        path = folder / f"{hashlib.sha256(self.midi()).hexdigest()[:24]}.ogg"
+        if path.is_file():
+            return path.read_bytes()
+        sound = self.sound()
+        if sound is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, sound)
+        return sound
 
     def midi(self) -> bytes:
         """Return it as a MIDI file."""

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from segue.core.progress import Progress, silent, track
 from segue.errors import DataError
-from segue.symbolic.evaluate.evaluation import Evaluation
+from segue.symbolic.evaluate.evaluation import WORK, Evaluation
 from segue.symbolic.evaluate.listening import Item, Version, write_listening_page
-from segue.symbolic.evaluate.report import example_rows, versions
+from segue.symbolic.evaluate.report import SOUNDS, example_rows, versions
 
 FILE_NAME = "listen.html"
 _ORIGINAL = "original"
@@ -32,11 +32,12 @@ def write_listening_test(
     """
     model = evaluation.bundle.name
     items: list[Item] = []
+    sounds = evaluation.folder / WORK / SOUNDS
     chosen = example_rows(evaluation, per_task)
     for number, rows in track(chosen.items(), "rendering pairs", progress=progress):
         made = {}
         for label, piece in versions(evaluation, number, rows):
-            sound = None if label in _NOT_HEARD else piece.sound()
+            sound = None if label in _NOT_HEARD else piece.kept_sound(sounds)
             if sound is not None:
                 made[label] = Version(label, sound, piece.picture())
         if model not in made:

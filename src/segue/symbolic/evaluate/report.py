@@ -9,7 +9,7 @@ from segue.core.report import Cell, Page
 from segue.core.statistics import Interval
 from segue.plots import evaluation as plots
 from segue.plots.collection import png_bytes
-from segue.symbolic.evaluate.evaluation import Evaluation, shown
+from segue.symbolic.evaluate.evaluation import WORK, Evaluation, shown
 from segue.symbolic.evaluate.excerpts import Excerpt, excerpt
 from segue.symbolic.evaluate.infilling import SIGHTS, FillRow
 from segue.symbolic.evaluate.regions import TASKS
@@ -38,6 +38,9 @@ SECOND_METRICS = (
     "duration_distance",
 )
 """Metrics of the second: what must stand beside likeness to be able to read it."""
+
+SOUNDS = "sounds"
+"""Folder of excerpts that were played, inside the folder of work."""
 
 Map = tuple[str, bytes, str]
 
@@ -264,13 +267,14 @@ def _examples(page: Page, evaluation: Evaluation, count: int, progress: Progress
     )
     folder = evaluation.folder / "examples"
     folder.mkdir(parents=True, exist_ok=True)
+    sounds = evaluation.folder / WORK / SOUNDS
     for number, rows in track(chosen.items(), "rendering examples", progress=progress):
         region = evaluation.regions[number]
         items = []
         for label, piece in versions(evaluation, number, rows):
             name = f"{number:03d}-{label}".replace(" ", "-").replace(",", "")
             write_bytes(folder / f"{name}.mid", piece.midi())
-            items.append((label, piece.picture(), piece.sound()))
+            items.append((label, piece.picture(), piece.kept_sound(sounds)))
         page.example(f"{TASKS[region.task].title}: {region.piece}", items)
 
 
