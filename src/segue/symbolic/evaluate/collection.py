@@ -23,11 +23,12 @@ class TestPiece:
     """One piece of a collection.
 
     Attributes:
-        name: its path within the collection.
+        name: its path within the collection, as `printable` gives it.
         sha256: of its MIDI file.
         group: what it shares with its near duplicates; its own hash where none were looked for.
         source: the collection's sub-folder that it comes from.
         load: gives its notes on the grid of the tokenizer.
+        path: its MIDI file, where it is read from one.
     """
 
     __test__ = False  # pytest would take the name for a test
@@ -37,6 +38,12 @@ class TestPiece:
     group: str
     source: str
     load: Callable[[], Grid]
+    path: Path | None = None
+
+
+def printable(name: str) -> str:
+    """Return a file's name as text; bytes that are none are spelt out."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def prepared_pieces(folder: Path, split: str, tokenizer: Tokenizer) -> list[TestPiece]:
@@ -75,7 +82,7 @@ def prepared_pieces(folder: Path, split: str, tokenizer: Tokenizer) -> list[Test
 
     return [
         TestPiece(
-            lines[key]["path"],
+            printable(lines[key]["path"]),
             lines[key]["sha256"],
             lines[key]["group"],
             lines[key]["source"],
@@ -110,15 +117,15 @@ def midi_pieces(
         DataError: no file can be used.
     """
     found: dict[str, TestPiece] = {}
-    for source in sorted(find_files([folder]), key=lambda source: _order(seed, source.path)):
-        path = folder / source.path
-        load = partial(_load_midi, path, tokenizer)
-        scanned = _scanned(path, load, scan)
+    paths = {printable(source.path): folder / source.path for source in find_files([folder])}
+    for name in sorted(paths, key=lambda name: _order(seed, name)):
+        load = partial(_load_midi, paths[name], tokenizer)
+        scanned = _scanned(paths[name], load, scan)
         if scanned is not None:
-            parent = source.path.partition("/")[0] if "/" in source.path else ""
+            parent = name.partition("/")[0] if "/" in name else ""
             found.setdefault(
                 scanned.note_hash if grouped else scanned.sha256,
-                TestPiece(source.path, scanned.sha256, scanned.note_hash, parent, load),
+                TestPiece(name, scanned.sha256, scanned.note_hash, parent, load, paths[name]),
             )
         if len(found) == count:
             break

@@ -19,7 +19,7 @@ from segue.core.statistics import Interval
 from segue.errors import DataError, SettingError
 from segue.runtime.bundle import Bundle
 from segue.symbolic.data.windows import Prepared
-from segue.symbolic.evaluate.collection import TestPiece, open_collection
+from segue.symbolic.evaluate.collection import TestPiece, open_collection, prepared_pieces
 from segue.symbolic.evaluate.contamination import (
     Neighbour,
     collection_of_files,
@@ -72,7 +72,7 @@ class Evaluation:
         settings: how much was measured.
         pieces: names of the pieces.
         regions: the regions.
-        neighbours: nearest training piece of every piece, where the training music is known.
+        neighbours: nearest training piece of every piece by its hash, where the training music is known.
         surprises, fills: rows.
         filling_rows: metrics by region and system.
         summary: tables.
@@ -166,7 +166,7 @@ def evaluate(
         system=systems[0].name,
         seed=settings.seed,
         index=index,
-        contaminated={name for name, found in neighbours.items() if found.near_duplicate},
+        contaminated={piece for piece, found in neighbours.items() if found.near_duplicate},
         has_training=train is not None,
     )
     return Evaluation(
@@ -263,20 +263,20 @@ def _neighbours(
     workers: int,
     progress: Progress,
 ) -> dict[str, Neighbour]:
-    """Return the nearest training piece of every piece, by name."""
+    """Return the nearest training piece of every piece, by hash."""
     if train is None:
         return {}
     learnt = collection_of_prepared(Prepared(train, "train"), workers=workers, progress=progress)
     if (data / "dataset.json").is_file():
         held = collection_of_prepared(Prepared(data, split), workers=workers, progress=progress)
-        names = list(held.names)
+        listed = prepared_pieces(data, split, tokenizer)
     else:
-        paths = [data / piece.name for piece in pieces]
+        listed = list(pieces)
+        paths = [piece.path for piece in listed if piece.path is not None]
         held = collection_of_files(paths, tokenizer, workers=workers, progress=progress)
-        names = [piece.name for piece in pieces]
-    wanted = {piece.name for piece in pieces}
-    found = contamination(learnt, held)
-    return {name: each for name, each in zip(names, found, strict=True) if name in wanted}
+    wanted = {piece.sha256 for piece in pieces}
+    found = zip(listed, contamination(learnt, held), strict=True)
+    return {piece.sha256: near for piece, near in found if piece.sha256 in wanted}
 
 
 def summarise(
@@ -303,7 +303,7 @@ def summarise(
         system: the model that is evaluated.
         seed: of the bootstrap.
         index: of the training music.
-        contaminated: pieces with a near duplicate in the training music.
+        contaminated: hashes of pieces with a near duplicate in the training music.
         has_training: whether the training music is known.
     """
     rows = filling_rows(fills, grids, regions, tokenizer.vocabulary, index=index)
@@ -311,7 +311,7 @@ def summarise(
     subsets = {}
     if has_training:
         for name, inside in ((CLEAN, False), (CONTAMINATED, True)):
-            kept = {number for number, r in enumerate(regions) if (r.piece in bad) == inside}
+            kept = {number for number, r in enumerate(regions) if (r.sha256 in bad) == inside}
             table = likelihood_table(surprises, regions, seed=seed, keep=kept)
             if table:
                 subsets[name] = next(iter(table.values()))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from segue.core.files import write_text
 from segue.core.seeds import generator
-from segue.errors import DataError
+from segue.errors import DataError, SettingError
 from segue.symbolic.evaluate.collection import TestPiece
 from segue.symbolic.grid import Grid
 from segue.symbolic.prompt import Hole
@@ -321,12 +321,9 @@ def read_masks(path: Path, vocabulary: Vocabulary) -> list[Region]:
         DataError: the file cannot be read or is of another kind.
     """
     try:
-        return [
-            _region(json.loads(line), vocabulary)
-            for line in path.read_text("utf-8").splitlines()
-            if line
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        lines = path.read_text("utf-8").split("\n")  # names may hold other line ends
+        return [_region(json.loads(line), vocabulary) for line in lines if line]
+    except (OSError, ValueError, LookupError, TypeError, OverflowError, SettingError) as error:
         raise DataError(
             f"{path} holds no regions that this version reads ({error!r}). Leave `--masks` out to "
             "draw new ones."
@@ -336,18 +333,28 @@ def read_masks(path: Path, vocabulary: Vocabulary) -> list[Region]:
 def _region(line: dict[str, Any], vocabulary: Vocabulary) -> Region:
     if line["format"] != FORMAT or line["task"] not in TASKS:
         raise ValueError(f"format {line['format']}, task {line['task']!r}")
+    task, piece, sha256, group = (line[name] for name in ("task", "piece", "sha256", "group"))
+    holes = tuple(_hole(hole, vocabulary) for hole in line["holes"])
+    if not all(isinstance(text, str) and text.encode() for text in (piece, sha256, group)):
+        raise TypeError("a name is no text")
+    if not holes:
+        raise ValueError("no holes")
+    return Region(task, piece, sha256, group, holes)
+
+
+def _hole(values: dict[str, Any], vocabulary: Vocabulary) -> Hole:
     beat = vocabulary.positions_per_beat
-    holes = tuple(
-        Hole(
-            int(hole["bars"][0]),
-            int(hole["bars"][1]),
-            tuple(int(program) for program in hole["programs"]),
-            round(hole["first_beat"] * beat),
-            None if hole["end_beat"] is None else round(hole["end_beat"] * beat),
-        )
-        for hole in line["holes"]
+    start, end = values["first_beat"], values["end_beat"]
+    hole = Hole(
+        int(values["bars"][0]),
+        int(values["bars"][1]),
+        tuple(int(program) for program in values["programs"]),
+        round(start * beat),
+        None if end is None else round(end * beat),
     )
-    return Region(line["task"], line["piece"], line["sha256"], line["group"], holes)
+    if hole.first_position < 0 or not set(hole.programs) <= vocabulary.program_index.keys():
+        raise ValueError(f"first beat {start}, programs {hole.programs}")
+    return hole
 
 
 def regions_of(
@@ -356,13 +363,22 @@ def regions_of(
     """Yield every region with its piece.
 
     Raises:
-        DataError: a region's piece is not in the collection, or is another file.
+        DataError: a region's piece is not in the collection, is another file, or ends before it.
     """
     by_hash = {piece.sha256: piece for piece in pieces}
+    num_bars: dict[str, int] = {}
     for region in regions:
         if region.sha256 not in by_hash:
             raise DataError(
                 f"The piece {region.piece} (sha256 {region.sha256[:16]}...) of the masks is not in "
                 "the collection. Give the files that the masks were made for."
             )
-        yield by_hash[region.sha256], region
+        piece = by_hash[region.sha256]
+        if region.sha256 not in num_bars:
+            num_bars[region.sha256] = piece.load().num_bars
+        if region.span.end_bar > num_bars[region.sha256]:
+            raise DataError(
+                f"A region of the masks ends with bar {region.span.end_bar} of {region.piece}, which "
+                f"has {num_bars[region.sha256]} bars. Leave `--masks` out to draw new regions."
+            )
+        yield piece, region

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 
 import numpy as np
@@ -13,6 +14,7 @@ from segue.symbolic.evaluate.collection import (
     midi_pieces,
     open_collection,
     prepared_pieces,
+    printable,
     sample_pieces,
 )
 from segue.symbolic.stream import render
@@ -167,6 +169,17 @@ def test_files_are_taken_in_an_order_of_their_own(midi):
     assert len(chosen(3, 1)) == 3
     assert chosen(6, 1)[:3] == chosen(3, 1)
     assert chosen(None, 1) != chosen(None, 2)
+
+
+def test_a_name_that_is_no_text_is_spelt_out(tmp_path):
+    path = save(tmp_path / "plain.mid", piece(1, bars=6))
+    path.rename(tmp_path / os.fsdecode(b"caf\xe9.mid"))
+    (found,) = open_collection(tmp_path, TOKENIZER)
+    assert found.name == "caf\\xe9.mid"
+    assert found.path is not None
+    assert found.path.is_file()
+    assert len(found.load().notes) > 50
+    assert printable("Café/\u2028.mid") == "Café/\u2028.mid"
 
 
 def test_a_folder_without_music_is_said(tmp_path):
