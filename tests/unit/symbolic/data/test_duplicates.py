@@ -1,5 +1,10 @@
 """Phrases, sketches, pairs and groups."""
 
+import tracemalloc
+from collections import Counter
+from itertools import combinations, pairwise
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -84,6 +89,67 @@ def test_slices_of_hash_space_change_nothing(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(duplicates, "_HASHES_AT_ONCE", 3 * SIZE)
     assert pairs_of(*pieces) == whole
     assert len(whole) == 12
+
+
+def reference_pairs(
+    rows: list[list[int]], *, containment: float, shared: int, common: int
+) -> list[tuple[int, int]]:
+    """The same pairs from a dictionary of lists."""
+    sketches = Sketches.of([np.array(row, np.uint64) for row in rows], 16)
+    lists: dict[int, list[int]] = {}
+    for number, row in enumerate(rows):
+        for value in row:
+            lists.setdefault(value, []).append(number)
+    met: Counter[tuple[int, int]] = Counter()
+    for owners in lists.values():
+        few = len(owners) <= common
+        met.update(combinations(owners, 2) if few else pairwise(owners))
+    pairs = [sketches.compare(*pair) for pair, count in met.items() if count >= min(2, shared)]
+    near = [p for p in pairs if p.shared >= shared and p.containment >= containment]
+    return sorted((pair.one, pair.other) for pair in near)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_pairs_are_those_of_a_plain_dictionary(
+    seed: int, on_disk: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows = [
+        sorted(rng.choice(60, size=rng.integers(0, 17), replace=False).tolist()) for _ in range(40)
+    ]
+    monkeypatch.setattr(duplicates, "_SLICE_HASHES", int(rng.integers(20, 200)))
+    monkeypatch.setattr(duplicates, "_HASHES_AT_ONCE", int(rng.integers(1, 400)))
+    rules = {"containment": 0.3, "shared": int(rng.integers(1, 5)), "common": 9}
+    sketches = Sketches.of([np.array(row, np.uint64) for row in rows], 16)
+    folder = tmp_path if on_disk else None
+    found = [(p.one, p.other) for p in near_pairs(sketches, folder=folder, **rules)]
+    assert found == reference_pairs(rows, **rules)
+    assert found
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_phrases_that_many_share_count_between_pieces_that_share_others() -> None:
+    common = list(range(10))
+    rows = [[*common, 20, 21], common, [*common, 20, 21], *[common] * 80]
+    sketches = Sketches.of([np.array(row, np.uint64) for row in rows], 16)
+    found = near_pairs(sketches, containment=0.25, shared=12)
+    assert [(pair.one, pair.other, pair.shared) for pair in found] == [(0, 2, 12)]
+
+
+def test_memory_holds_an_index_and_no_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "_SLICE_HASHES", 1 << 12)
+    monkeypatch.setattr(duplicates, "_HASHES_AT_ONCE", 1 << 10)
+    peaks = []
+    for size in (2000, 4000):
+        rows = np.random.default_rng(3).integers(0, 2 * size, (size, 64)).astype(np.uint64)
+        sketches = Sketches.of([np.unique(row) for row in rows], 64)
+        tracemalloc.start()
+        list(near_pairs(sketches, containment=0.5, shared=8))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # 13 bytes a phrase; every phrase meets some thirty others.
+    assert peaks[1] - peaks[0] < 2000 * 64 * 20
 
 
 def test_the_largest_hash_counts() -> None:
