@@ -222,7 +222,7 @@ def test_the_grid_counts_from_the_bar_line() -> None:
 
 
 def test_empty_bars() -> None:
-    half = passage([1], [60], bars=4)
+    half = passage([1, 1.5], [60, 62], bars=4)
     full = passage([0, 4, 8], 60, bars=4)
     assert metrics.empty_bar_rate(half) == 0.75
     assert metrics.missing_bar_rate(half, full) == pytest.approx(2 / 3)
