@@ -41,7 +41,8 @@ def baselines(
             "`pip install 'segue[train]'`."
         ) from error
 
-    chosen = load(BaselineSettings, {}, overrides=settings or [], origin="the settings")
+    usual = BaselineSettings().model_dump()
+    chosen = load(BaselineSettings, usual, overrides=settings or [], origin="the settings")
     fit_baselines(
         prepared, output, chosen, seed=seed, minutes_per_model=minutes_per_model, progress=progress
     )
