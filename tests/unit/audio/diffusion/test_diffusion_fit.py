@@ -119,7 +119,7 @@ def _bundle(run: Path, folder: Path, labels: list[str]) -> Path:
 def test_a_bundle_begins_where_its_run_does_and_labels_go_by_name(
     run: Path, latents: Path, tmp_path: Path
 ):
-    bundle = _bundle(run, tmp_path / "bundle", LABELS[::-1])
+    bundle = _bundle(run, tmp_path / "toy", LABELS[::-1])
     recipe = toy_recipe(trainer__max_steps=2, trainer__validate_every=1)
     sources = {"run": RunFolder(run).last, "bundle": bundle, "nothing": None}
     first = {}
@@ -128,6 +128,11 @@ def test_a_bundle_begins_where_its_run_does_and_labels_go_by_name(
         first[name] = [row["loss"] for row in trace(tmp_path / name)]
     assert first["bundle"] == pytest.approx(first["run"], rel=2e-3)
     assert abs(first["nothing"][0] - first["run"][0]) > 0.02 * first["run"][0]
+    weights = read_weights(RunFolder(run).last)
+    model = LatentTransformer(weights.config)
+    load_into(model, bundle, labels=LABELS)
+    for name, values in model.state_dict().items():
+        torch.testing.assert_close(values, weights.state[name], rtol=1e-3, atol=1e-6)
 
 
 def test_a_new_label_begins_as_music_without_one(run: Path, tmp_path: Path):
