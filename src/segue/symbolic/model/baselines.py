@@ -154,8 +154,8 @@ def fit_baselines(
         write_baseline(
             folder, "counts", arrays, inputs=inputs, fingerprint=mark, finished=True, **counted
         )
-    for kind in ("logistic", "mlp", "gru"):
-        learnt: LearntSettings = getattr(settings, kind)
+    nets = {"logistic": settings.logistic, "mlp": settings.mlp, "gru": settings.gru}
+    for kind, learnt in nets.items():
         trainer = learnt.trainer.model_copy(update={"max_minutes": minutes_per_model})
         windows = settings.windows.model_copy(update={"tokens_per_batch": learnt.tokens_per_batch})
         run = _Run(kind=kind, seed=seed, windows=windows, learnt=learnt, trainer=trainer)
