@@ -320,7 +320,12 @@ def write_readme() -> None:
         "peak_mb": "memory",
         "peak_own_mb": "own memory",
     }
-    growth = [f"- {name}: **{slope(rows, key):.2f}**" for key, name in names.items()]
+    steps = [*zip(rows, rows[1:], strict=False), (rows[0], rows[-1])]
+    titles = [f"{one['files']:,} to {other['files']:,}" for one, other in steps[:-1]]
+    growth = [f"| | {' | '.join(titles)} | all sizes |", "|---" * (len(steps) + 1) + "|"]
+    for key, name in names.items():
+        local = [f"{slope([one, other], key):.2f}" for one, other in steps[:-1]]
+        growth.append(f"| {name} | {' | '.join(local)} | **{slope(rows, key):.2f}** |")
     conditions = {
         f"- {row['date']}, commit {row['commit']}: {row['processor']}, {row['cores']} cores; "
         f"Python {row['python']}, "
