@@ -34,6 +34,9 @@ RATES_HZ = (1_000, 768_000)
 """Rates that are taken for true; a header outside them is damage."""
 MAX_CHANNELS = 64
 
+_PLAIN_KINDS = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU"}
+_PLAIN_SAMPLES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"}
+
 _FORMAT_EXTENSIBLE = 0xFFFE
 _FORMAT_FLOAT = 3
 _MAX_CHUNK = 1 << 16
@@ -100,6 +103,22 @@ def open_decoder(path: Path) -> Decoder:
         f"{path} cannot be read as sound ({'; '.join(reasons)}). Give WAV, FLAC, Ogg, Opus or MP3; "
         "other kinds need the program ffmpeg on the path."
     )
+
+
+def open_places(path: Path) -> soundfile.SoundFile | None:
+    """Open a sound file whose every sample can be gone to at once; None where that is not so.
+
+    Uncompressed kinds only: elsewhere going to a place means decoding up to it, and a file that is
+    cut off would be noticed too late.
+    """
+    try:
+        file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
+    except (soundfile.SoundFileError, TypeError, OSError):
+        return None
+    if file.format in _PLAIN_KINDS and file.subtype in _PLAIN_SAMPLES and file.seekable():
+        return file
+    file.close()
+    return None
 
 
 def read_header(path: Path) -> Header:

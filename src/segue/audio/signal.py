@@ -32,6 +32,7 @@ Audio = NDArray[np.float32]
 __all__ = [
     "Audio",
     "AudioReader",
+    "finite",
     "loudness_lufs",
     "measure",
     "mix",
@@ -111,7 +112,7 @@ class AudioReader:
 
     def __iter__(self) -> Iterator[Audio]:
         """Give the whole file once, in blocks of whatever size comes."""
-        frames = (mix(self._finite(block), self.channels) for block in self._decoder.blocks)
+        frames = (mix(finite(block, self._path), self.channels) for block in self._decoder.blocks)
         for block in resample_blocks(frames, self.source_rate_hz, self.rate_hz, self.channels):
             yield np.ascontiguousarray(block.T)
 
@@ -136,13 +137,18 @@ class AudioReader:
         if held:
             yield np.concatenate(waiting, axis=1)
 
-    def _finite(self, block: Frames) -> Frames:
-        """Refuse values that are no numbers: nothing that follows could be right."""
-        if not np.isfinite(block).all():
-            raise DataError(
-                f"{self._path} holds values that are not finite numbers. Write it anew from its source."
-            )
-        return block
+
+def finite(frames: Frames, path: Path) -> Frames:
+    """Return what was read of a file, unless there are values in it that are no numbers.
+
+    Raises:
+        DataError: there are: nothing that follows could be right.
+    """
+    if not np.isfinite(frames).all():
+        raise DataError(
+            f"{path} holds values that are not finite numbers. Write it anew from its source."
+        )
+    return frames
 
 
 def read_audio(path: Path | str, rate_hz: int | None = 16_000, channels: int | None = 1) -> Audio:

@@ -1,9 +1,10 @@
-"""Recordings of any length in bounded memory: short ones in memory, long ones in a temporary file.
+"""Recordings of any length in bounded memory: short ones in memory, long ones in a file.
 
 A `Sound` is read by place, so that files of hours can be spliced, varied and written without ever
 being held whole.
 """
 
+import os
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import IO, Final, NamedTuple, Protocol
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
-from segue.audio.signal import AudioReader, mix, resample_blocks
+from segue.audio.decoding import open_places
+from segue.audio.signal import AudioReader, finite, mix, resample_blocks
 from segue.errors import DataError
 
 Audio = NDArray[np.float32]
@@ -117,6 +120,38 @@ class Tape:
         return np.ascontiguousarray(frames.T) * np.float32(self.gain)
 
 
+class Filed:
+    """A recording that stays in its own file, where every place can be gone to at once.
+
+    Attributes:
+        rate_hz, channels: of the samples.
+        num_samples: how many there are.
+    """
+
+    def __init__(self, path: Path, file: soundfile.SoundFile) -> None:
+        """Begin with an open file, see `segue.audio.decoding.open_places`."""
+        self.rate_hz: int = file.samplerate
+        self.channels: int = file.channels
+        self.num_samples: int = file.frames
+        self._path, self._file = path, file
+        weakref.finalize(self, file.close)
+
+    def read(self, start: int, stop: int) -> Audio:
+        """Return samples ``[channels, stop - start]``.
+
+        Raises:
+            DataError: the file has become shorter, or holds values that are not finite.
+        """
+        try:
+            self._file.seek(start)
+            frames = self._file.read(stop - start, dtype="float32", always_2d=True)
+        except (soundfile.SoundFileError, RuntimeError) as error:
+            raise DataError(f"{self._path} can no longer be read ({error}).") from error
+        if len(frames) < stop - start:
+            raise DataError(f"{self._path} became shorter while it was read.")
+        return np.ascontiguousarray(finite(frames, self._path).T)
+
+
 class Part(NamedTuple):
     """Samples from `start` to `stop` of a recording."""
 
@@ -168,13 +203,23 @@ def of_array(audio: Audio, rate_hz: int) -> Tape:
     return tape
 
 
-def of_file(path: Path | str) -> Tape:
-    """Read a sound file whole, at its own rate and with its own channels.
+def of_file(path: Path | str, *, in_memory_values: int = IN_MEMORY_VALUES) -> Sound:
+    """Open a sound file at its own rate and with its own channels.
+
+    Long ones stay where they are if they are not compressed; what else there is is decoded at once.
+
+    Args:
+        path: the file.
+        in_memory_values: a file of more than this is a long one.
 
     Raises:
         DataError: the file cannot be read, is damaged, or holds no sound at all.
     """
     with AudioReader(path, rate_hz=None, channels=None) as reader:
+        long = (reader.stated_s or 0) * reader.rate_hz * reader.channels > in_memory_values
+        # On Windows nobody could write over a file that is open.
+        if long and os.name == "posix" and (file := open_places(Path(path))) is not None:
+            return Filed(Path(path), file)
         tape = Tape(reader.rate_hz, reader.channels).extend(reader)
     if not tape.num_samples:
         raise DataError(f"{path} holds no sound: it has 0 samples. Give another file.")

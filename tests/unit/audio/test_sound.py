@@ -1,16 +1,28 @@
 """Recordings that are read by place, in memory and on disk."""
 
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tiny_audio import music
+from tests.sounds import save
+from tests.tiny_audio import RATE_HZ, music
 
 from segue.audio.signal import resample, write_audio
-from segue.audio.sound import Joined, Part, Tape, blocks_of, converted, cut, of_array, of_file
+from segue.audio.sound import (
+    Filed,
+    Joined,
+    Part,
+    Tape,
+    blocks_of,
+    converted,
+    cut,
+    of_array,
+    of_file,
+)
 from segue.errors import DataError
 
 
@@ -97,3 +109,37 @@ def test_a_file_without_samples_is_refused(tmp_path: Path) -> None:
     write_audio(tmp_path / "x.wav", np.zeros((1, 0), np.float32), 48_000)
     with pytest.raises(DataError, match="no sound"):
         of_file(tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere an open file cannot be replaced")
+def test_a_long_plain_file_stays_where_it_is(tmp_path: Path, subtype: str) -> None:
+    path = save(tmp_path / "x.wav", music(0.5, channels=2).T, RATE_HZ, subtype=subtype)
+    filed, tape = of_file(path, in_memory_values=4_000), of_file(path, in_memory_values=8_000)
+    assert isinstance(filed, Filed)
+    assert isinstance(tape, Tape)
+    assert (filed.rate_hz, filed.channels, filed.num_samples) == (RATE_HZ, 2, 4_000)
+    for start, stop in ((0, 4_000), (3_999, 4_000), (17, 1_234), (5, 5)):
+        assert np.array_equal(filed.read(start, stop), tape.read(start, stop))
+    path.unlink()
+    assert filed.read(10, 20).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", ["x.flac", "x.ogg", "x.mp3"])
+def test_a_compressed_file_is_decoded_at_once(tmp_path: Path, name: str) -> None:
+    path = save(tmp_path / name, music(0.5)[0], RATE_HZ)
+    assert isinstance(of_file(path, in_memory_values=100), Tape)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere an open file cannot be replaced")
+def test_a_long_file_that_is_damaged_is_told(tmp_path: Path) -> None:
+    wave = music(1)[0]
+    wave[5_000] = np.nan
+    path = save(tmp_path / "x.wav", wave, RATE_HZ, subtype="FLOAT")
+    filed = of_file(path, in_memory_values=100)
+    assert filed.read(0, 5_000).shape == (1, 5_000)
+    with pytest.raises(DataError, match="not finite"):
+        list(blocks_of(filed, size=999))
+    os.truncate(path, 9_000)
+    with pytest.raises(DataError, match="became shorter"):
+        filed.read(0, 5_000)
