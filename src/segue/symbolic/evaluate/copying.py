@@ -46,7 +46,7 @@ DEFAULT_LENGTH = 8
 INDEX_LENGTHS = (4, 6, 8, 12, 16, 24, 32)
 """Lengths of runs that an index of training music knows."""
 
-_FORMAT = 1
+_FORMAT = 2
 _PARTS_PER_QUARTER = 24
 _LONGEST_WAIT = (1 << 14) - 1
 _PIECES_PER_JOB = 256
@@ -109,7 +109,7 @@ class _Lines:
         steps = np.zeros(len(order), np.int64)
         waits = np.rint(np.diff(onsets) * _PARTS_PER_QUARTER)
         waits = np.clip(waits, 0, _LONGEST_WAIT).astype(np.int64)
-        moves = (((waits << 8) | (np.diff(pitches) + 128)) << 1) | drums[:-1]
+        moves = (waits << 8) | (np.diff(pitches) + 128)
         steps[:-1] = np.where(np.diff(lines) == 0, moves + 1, 0)
         return cls(steps, keys, lines, pitches)
 
@@ -358,9 +358,8 @@ def build_index(
     target, lengths = Path(target), sorted(set(lengths))
     _check_length(min(lengths, default=0))
     key = _index_key(prepared, lengths, transposed=transposed)
-    index = NgramIndex(target)
-    if (target / "manifest.json").is_file() and index.manifest.get("key") == key:
-        return index
+    if _key_there(target) == key:
+        return NgramIndex(target)
     count = len(prepared.lengths)
     jobs = [
         _Job(prepared.folder, prepared.split, target, first, end, tuple(lengths), transposed)
@@ -402,6 +401,15 @@ def _index_key(prepared: Prepared, lengths: Sequence[int], *, transposed: bool) 
     return key_of(_FORMAT, files, prepared.split, list(lengths), transposed, MIN_PITCHES)
 
 
+def _key_there(target: Path) -> str | None:
+    """Return what the index in a folder was made of, of whatever version it is; None without one."""
+    try:
+        content = json.loads((target / "manifest.json").read_text("utf-8"))
+        return str(content["key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 class _Job(NamedTuple):
     """Some pieces, and where their runs go."""
 
@@ -426,10 +434,10 @@ def _collect(job: _Job) -> int:
         lines = _Lines.of(whole_piece(prepared, number), transposed=job.transposed)
         notes += len(lines)
         for length in job.lengths:
-            found[length].append(np.unique(lines.runs(length)[0]))
+            found[length].append(lines.runs(length)[0])
     for length, hashes in found.items():
         with atomic_path(job.part(length)) as temporary:
-            np.save(temporary, np.unique(np.concatenate(hashes)), allow_pickle=False)
+            np.save(temporary, _sorted_once(np.concatenate(hashes)), allow_pickle=False)
     return notes
 
 
@@ -459,7 +467,7 @@ def _merge(jobs: Sequence[_Job], length: int) -> int:
                 part[place[number] : place[number + 1]]
                 for part, place in zip(parts, places, strict=True)
             ]
-            merged = np.unique(np.concatenate(pieces))
+            merged = _sorted_once(np.concatenate(pieces))
             stream.write(merged.astype("<u8").tobytes())
             total += len(merged)
         stream.seek(0)
@@ -468,6 +476,14 @@ def _merge(jobs: Sequence[_Job], length: int) -> int:
     for path in paths:
         path.unlink()
     return total
+
+
+def _sorted_once(hashes: Hashes) -> Hashes:
+    """Return hashes in order, each once; several times as fast as `numpy.unique` on many."""
+    hashes = np.sort(hashes)
+    first = np.ones(len(hashes), bool)
+    first[1:] = hashes[1:] != hashes[:-1]
+    return hashes[first]
 
 
 def _write_header(stream: Any, count: int) -> None:

@@ -218,6 +218,13 @@ def test_the_index_is_made_once_and_anew_for_other_settings(prepared, tmp_path) 
     assert not any((tmp_path / "parts").iterdir())
 
 
+def test_an_index_of_another_version_is_made_anew(prepared, tmp_path) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"format": 1, "key": "old"}))
+    assert build_index(prepared, tmp_path, lengths=(4,)).manifest["pieces"] == 5
+    (tmp_path / "manifest.json").write_text("[")
+    assert build_index(prepared, tmp_path, lengths=(4,)).lengths == (4,)
+
+
 def test_the_index_is_sorted_unique_and_the_same_however_it_is_cut(
     prepared, index, tmp_path, monkeypatch
 ) -> None:
@@ -265,3 +272,5 @@ def test_the_original_stands_beside(index) -> None:
     assert found["context"].original.share == 0
     assert found["training"].generated.share == found["training"].original.share == 0
     assert compare_copying(filling, original) == {}
+    learnt = compare_copying(filling, part_of(2, 4, 9), training=index)["training"]
+    assert (learnt.generated.share, learnt.original.share) == (0, 1)
