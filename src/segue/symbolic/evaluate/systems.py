@@ -199,7 +199,8 @@ class ModelSystem:
         grid = cut(grid, region)
         if len(region.holes) == 1:
             kept = ~region.removed(grid.notes)
-            return self._write(grid, region.holes[0], kept, num_samples, (seed, region.name))
+            written = self._write(grid, region.holes[0], kept, num_samples, (seed, region.name))
+            return [placed(notes, grid, region.holes[0].first_bar) for notes in written]
         names = [(seed, region.name, number) for number in range(num_samples)]
         return [self._one_after_another(grid, region, each) for each in names]
 
@@ -209,7 +210,8 @@ class ModelSystem:
         for number, hole in enumerate(region.holes):
             now = Grid.build(grid.signatures, np.concatenate([outside, *written]), grid.tempos)
             everything = np.ones(len(now.notes), bool)
-            written += self._write(now, hole, everything, 1, (*names, number))
+            (notes,) = self._write(now, hole, everything, 1, (*names, number))
+            written.append(placed(notes, grid, hole.first_bar))
         return np.concatenate(written)
 
     def _write(
@@ -220,6 +222,7 @@ class ModelSystem:
         num_samples: int,
         names: Sequence[int | str],
     ) -> list[Notes]:
+        """Return samples of a hole, bars counted from its first."""
         model, vocabulary = self.model, self.model.vocabulary
         context, first = self.settings.prompt(grid, hole, kept, self.sight)
         context = model.tokenizer.encode_stream(context)
@@ -236,10 +239,7 @@ class ModelSystem:
         )
         finished = [event.candidate for event in events if isinstance(event, Finished)]
         finished.sort(key=lambda candidate: candidate.number)
-        return [
-            placed(parse(vocabulary, candidate.ids).notes, grid, hole.first_bar)
-            for candidate in finished
-        ]
+        return [parse(vocabulary, candidate.ids).notes for candidate in finished]
 
 
 @dataclass(frozen=True, eq=False)
@@ -313,7 +313,7 @@ def shifted(stream: Stream, vocabulary: Vocabulary, grid: Grid, first: int) -> S
 
 
 def placed(notes: Notes, grid: Grid, first_bar: int) -> Notes:
-    """Return written notes in bars of the piece, with the track order of their instruments."""
+    """Return written notes in bars of the piece, with the tracks that their instruments have there."""
     notes = notes.copy()
     notes["bar"] += first_bar
     tracks = dict(zip(grid.notes["program"].tolist(), grid.notes["track"].tolist(), strict=True))
@@ -322,10 +322,12 @@ def placed(notes: Notes, grid: Grid, first_bar: int) -> Notes:
 
 
 def first_parts(tokenizer: Tokenizer, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the base token that each token begins with."""
-    if tokenizer.merges is None:
+    """Return the base token that each token begins with; of the mark before a bar, that bar line."""
+    merges = tokenizer.merges
+    if merges is None:
         return ids
-    return np.array([tokenizer.to_base(np.array([token]))[0] for token in ids], np.int64)
+    parts = merges.parts[np.minimum(merges.offsets[ids], len(merges.parts) - 1)]
+    return np.where(merges.lengths[ids] > 0, parts, tokenizer.vocabulary.first(TokenType.BAR))
 
 
 def log_softmax_at(logits: NDArray[np.float32], ids: NDArray[np.int64]) -> Floats:
