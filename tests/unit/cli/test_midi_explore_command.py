@@ -41,7 +41,7 @@ def test_a_machine_gets_the_numbers(
 ) -> None:
     from segue.symbolic.data import explore
 
-    monkeypatch.setattr(explore, "_exhibits", lambda *_: ())
+    monkeypatch.setattr(explore, "exhibits", lambda *_: ())
     _, output, _ = said(corpus(tmp_path / "music", 2), "-o", tmp_path / "out", "--json")
     found = json.loads(output)
     assert found == json.loads((tmp_path / "out" / "statistics.json").read_text("utf-8"))

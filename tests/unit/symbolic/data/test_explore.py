@@ -142,7 +142,7 @@ def test_again_gives_the_same_bytes_and_replaces_the_old(
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that look at something else."""
-    monkeypatch.setattr(page, "_exhibits", lambda *_: ())
+    monkeypatch.setattr(page, "exhibits", lambda *_: ())
 
 
 @pytest.mark.usefixtures("no_pictures")
