@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import datetime
 import importlib.metadata
+import itertools
 import json
 import math
 import os
@@ -320,7 +321,7 @@ def write_readme() -> None:
         "peak_mb": "memory",
         "peak_own_mb": "own memory",
     }
-    steps = [*zip(rows, rows[1:], strict=False), (rows[0], rows[-1])]
+    steps = [*itertools.pairwise(rows), (rows[0], rows[-1])]
     titles = [f"{one['files']:,} to {other['files']:,}" for one, other in steps[:-1]]
     growth = [f"| | {' | '.join(titles)} | all sizes |", "|---" * (len(steps) + 1) + "|"]
     for key, name in names.items():

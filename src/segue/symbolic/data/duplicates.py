@@ -38,6 +38,7 @@ _SAME_ONSET_QUARTERS = 1 / 24
 _MIN_PITCHES = 3
 _SLICE_HASHES = 1 << 21
 _HASHES_AT_ONCE = 1 << 16
+_PAIRS_AT_ONCE = 1 << 14
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
@@ -232,7 +233,7 @@ def near_pairs(
 ) -> Iterator[Pair]:
     """Give the pairs of pieces that share at least so many phrases and such a share of them.
 
-    Time grows with the number of phrases. Memory holds an index of them, 13 bytes a phrase, unless
+    Time grows with the number of phrases. Memory holds an index of them, 13 to 21 bytes a phrase, unless
     `folder` is given; beyond the index it does not grow.
 
     Args:
@@ -245,13 +246,13 @@ def near_pairs(
         folder: where the index may lie, in files without a name that end with this process.
         progress: who listens.
     """
-    index = _index(sketches, common, folder, progress)
     at_once = max(1, _HASHES_AT_ONCE // sketches.size)
+    index = _index(sketches, common, folder, at_once, progress)
     with progress("comparing", total=len(sketches)) as advance:
         for start in range(0, len(sketches), at_once):
             end = min(start + at_once, len(sketches))
             for one, other in _candidates(sketches.offsets[start : end + 1], start, index, shared):
-                pair = sketches.compare(one, other)
+                pair = sketches.compare(int(one), int(other))
                 if pair.shared >= shared and pair.containment >= containment:
                     yield pair
             advance(end - start)
@@ -265,19 +266,21 @@ class _Index(NamedTuple):
         reach: with how many of those behind it in its list an entry makes pairs; the highest bit is
             set in lists of common phrases, which make few.
         places: where the entry of every hash of the sketches stands.
-        num_common: number of common phrases in each piece's sketch. Shape ``pieces``.
+        common: the common phrases of the sketches alone.
     """
 
     owners: NDArray[np.uint32]
     reach: NDArray[np.uint8]
     places: Ints
-    num_common: Ints
+    common: Sketches
 
 
 _COMMON = np.uint8(128)
 
 
-def _index(sketches: Sketches, common: int, folder: Path | None, progress: Progress) -> _Index:
+def _index(
+    sketches: Sketches, common: int, folder: Path | None, at_once: int, progress: Progress
+) -> _Index:
     """Sort the phrases of all pieces, one slice of hash space after the other."""
     size = len(sketches.hashes)
     owners = _large_array(size, np.uint32, folder)
@@ -298,7 +301,14 @@ def _index(sketches: Sketches, common: int, folder: Path | None, progress: Progr
             num_common += np.bincount(pieces[often], minlength=len(sketches))
             start = end
             advance(len(hashes))
-    return _Index(owners, reach, places, num_common)
+    offsets = np.append(0, np.cumsum(num_common))
+    phrases = _large_array(int(offsets[-1]), np.uint64, folder)
+    for first in range(0, len(sketches), at_once):
+        last = min(first + at_once, len(sketches))
+        part = slice(sketches.offsets[first], sketches.offsets[last])
+        often = np.asarray(reach[places[part]]) >= _COMMON
+        phrases[offsets[first] : offsets[last]] = sketches.hashes[part][often]
+    return _Index(owners, reach, places, Sketches(phrases, offsets, sketches.size))
 
 
 def _large_array(size: int, dtype: type[np.generic], folder: Path | None) -> NDArray[Any]:
@@ -337,7 +347,9 @@ def _first_not_below(sketches: Sketches, begins: Ints, high: np.uint64) -> Ints:
     return low
 
 
-def _candidates(offsets: Ints, start: int, index: _Index, shared: int) -> Iterator[tuple[int, int]]:
+def _candidates(
+    offsets: Ints, start: int, index: _Index, shared: int
+) -> Iterator[tuple[np.int64, np.int64]]:
     """Give the pairs, of some pieces with later ones, that may share enough phrases.
 
     Args:
@@ -356,9 +368,29 @@ def _candidates(offsets: Ints, start: int, index: _Index, shared: int) -> Iterat
     keys, counts = np.unique(np.concatenate(found), return_counts=True)
     one, other = keys >> 32, keys & 0xFFFFFFFF
     # Common phrases are not counted between all that hold them: they may be shared as well.
-    most = counts + np.minimum(index.num_common[one], index.num_common[other])
-    chosen = (counts >= min(2, shared)) & (most >= shared)
-    return zip(one[chosen].tolist(), other[chosen].tolist(), strict=True)
+    num_common = np.diff(index.common.offsets)
+    most = counts + np.minimum(num_common[one], num_common[other])
+    chosen = np.flatnonzero((counts >= min(2, shared)) & (most >= shared))
+    for first in range(0, len(chosen), _PAIRS_AT_ONCE):
+        some = chosen[first : first + _PAIRS_AT_ONCE]
+        most = counts[some] + _num_shared(index.common, one[some], other[some])
+        yield from zip(one[some[most >= shared]], other[some[most >= shared]], strict=True)
+
+
+def _num_shared(sketches: Sketches, one: Ints, other: Ints) -> Ints:
+    """Return at least the number of phrases that pairs of pieces share, and hardly ever more.
+
+    Phrases are told apart by 44 bits of their hashes.
+    """
+    keys = []
+    for pieces in (one, other):
+        begins, counts = sketches.offsets[pieces], np.diff(sketches.offsets)[pieces]
+        sources = np.repeat(begins - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        phrases = np.asarray(sketches.hashes[sources]) & np.uint64((1 << 44) - 1)
+        keys.append((np.repeat(np.arange(len(pieces), dtype=np.uint64), counts) << 44) | phrases)
+    both = np.sort(np.concatenate(keys))
+    twice = both[1:][both[1:] == both[:-1]] >> np.uint64(44)
+    return np.bincount(twice.astype(np.int64), minlength=len(one))
 
 
 def group_names(groups: Groups, hashes: Iterable[str]) -> list[str]:
