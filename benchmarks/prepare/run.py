@@ -150,6 +150,7 @@ class Meter(threading.Thread):
         self.began = time.monotonic()
         self.peak = {"peak_mb": 0.0, "peak_own_mb": 0.0}
         self.stages: dict[str, float] = {}
+        self.current: tuple[str, float] | None = None
         self.over = threading.Event()
 
     def run(self) -> None:
@@ -168,14 +169,18 @@ class Meter(threading.Thread):
             "peak_mb": max(self.peak["peak_mb"], memory),
             "peak_own_mb": max(self.peak["peak_own_mb"], own),
         }
-        old = self.before
+        old, used = self.before, processor_s()
+        stages = dict(self.stages)
+        if self.current is not None:
+            label, began = self.current
+            stages[label] = stages.get(label, 0) + used - began
         state = {
-            "processor_s": old.get("processor_s", 0) + processor_s(),
+            "processor_s": old.get("processor_s", 0) + used,
             "wall_s": old.get("wall_s", 0) + time.monotonic() - self.began,
             "interruptions": old.get("interruptions", -1) + 1,
             "stages": {
-                label: old.get("stages", {}).get(label, 0) + self.stages.get(label, 0)
-                for label in {**old.get("stages", {}), **self.stages}
+                label: old.get("stages", {}).get(label, 0) + stages.get(label, 0)
+                for label in {**old.get("stages", {}), **stages}
             },
         } | {key: max(old.get(key, 0), value) for key, value in self.peak.items()}
         temporary = self.notebook.with_suffix(".part")
@@ -187,7 +192,9 @@ class Meter(threading.Thread):
     def progress(self, label: str, *, total: float | None = None) -> Iterator[Advance]:
         """Note the processor time of a stage."""
         began = processor_s()
+        self.current = (label, began)
         yield _ignore
+        self.current = None
         self.stages[label] = self.stages.get(label, 0) + processor_s() - began
 
 
