@@ -17,9 +17,9 @@ from segue.core.progress import Progress, silent
 from segue.errors import BundleError, DataError, SettingError
 from segue.runtime.bundle import Bundle
 from segue.training.callbacks import Report
-from segue.training.data import BatchSource, StepData
-from segue.training.result import FitResult
-from segue.training.run import RunFolder, run_training
+from segue.training.data import BatchSource
+from segue.training.result import FitResult, fit_recipe
+from segue.training.run import RunFolder
 from segue.training.tensors import find_bundle, read_checkpoint, read_tensors
 
 _VALIDATION_SEED = 4_711
@@ -66,25 +66,16 @@ def fit(
     if init_from is not None and not folder.last.exists():
         _start_from(task.model, load_autoencoder(init_from))
     folder.begin(recipe, resume=resume, inputs={"dataset.json": sha256_of(data / "dataset.json")})
-    batches = StepData(
-        ClipBatches(train, recipe.clips, seed=recipe.seed),
-        _validation(recipe, data),
-        validation_batches=recipe.trainer.validation_batches,
-        workers=recipe.trainer.workers,
-    )
-    trainer = run_training(
+    return fit_recipe(
         task,
-        batches,
-        recipe.trainer,
+        recipe,
         folder,
-        seed=recipe.seed,
+        train=ClipBatches(train, recipe.clips, seed=recipe.seed),
+        validation=_validation(recipe, data),
         monitor=task.monitor,
-        title=recipe.name,
         report=report,
         progress=progress,
     )
-    finished = trainer.global_step >= recipe.trainer.max_steps
-    return FitResult(folder, trainer.global_step, finished, folder.last_validation())
 
 
 def load_autoencoder(source: Path | str) -> Autoencoder:

@@ -12,9 +12,9 @@ from segue.audio.diffusion.weights import LATENTS_FILE, load_into
 from segue.core.files import sha256_of
 from segue.core.progress import Progress, silent
 from segue.training.callbacks import Report
-from segue.training.data import BatchSource, StepData
-from segue.training.result import FitResult
-from segue.training.run import RunFolder, run_training
+from segue.training.data import BatchSource
+from segue.training.result import FitResult, fit_recipe
+from segue.training.run import RunFolder
 
 _VALIDATION_SEED = 4_711
 """Draws the validation batches, the same ones in every run."""
@@ -55,25 +55,16 @@ def fit(
         load_into(task.model, init_from, labels=train.latents.labels)
     folder.begin(recipe, resume=resume, inputs={LATENTS_FILE: sha256_of(data / LATENTS_FILE)})
     folder.keep(data / LATENTS_FILE)
-    batches = StepData(
-        train,
-        _validation(recipe, data),
-        validation_batches=recipe.trainer.validation_batches,
-        workers=recipe.trainer.workers,
-    )
-    trainer = run_training(
+    return fit_recipe(
         task,
-        batches,
-        recipe.trainer,
+        recipe,
         folder,
-        seed=recipe.seed,
+        train=train,
+        validation=_validation(recipe, data),
         monitor=task.monitor,
-        title=recipe.name,
         report=report,
         progress=progress,
     )
-    finished = trainer.global_step >= recipe.trainer.max_steps
-    return FitResult(folder, trainer.global_step, finished, folder.last_validation())
 
 
 def make_batches(

@@ -16,9 +16,9 @@ from segue.symbolic.model.weights import Weights, load_into, read_weights, same_
 from segue.symbolic.tokenizer import Tokenizer
 from segue.symbolic.vocabulary import TokenType
 from segue.training.callbacks import Report
-from segue.training.data import BatchSource, StepData
-from segue.training.result import FitResult
-from segue.training.run import RunFolder, run_training
+from segue.training.data import BatchSource
+from segue.training.result import FitResult, fit_recipe
+from segue.training.run import RunFolder
 
 _VALIDATION_SEED = 4_711
 """Draws the validation batches, the same ones in every run."""
@@ -59,26 +59,17 @@ def fit(
         _start_from(task.model, read_weights(init_from), Path(data))
     inputs = {name: sha256_of(Path(data) / name) for name in ("dataset.json", "tokenizer.json")}
     folder.begin(recipe, resume=resume, inputs=inputs)
-    batches = StepData(
-        make_batches(recipe, train),
-        _validation(recipe, Path(data)),
-        validation_batches=recipe.trainer.validation_batches,
-        workers=recipe.trainer.workers,
-    )
     folder.keep(Path(data) / "tokenizer.json")
-    trainer = run_training(
+    return fit_recipe(
         task,
-        batches,
-        recipe.trainer,
+        recipe,
         folder,
-        seed=recipe.seed,
+        train=make_batches(recipe, train),
+        validation=_validation(recipe, Path(data)),
         monitor=task.monitor,
-        title=recipe.name,
         report=report,
         progress=progress,
     )
-    finished = trainer.global_step >= recipe.trainer.max_steps
-    return FitResult(folder, trainer.global_step, finished, folder.last_validation())
 
 
 def make_batches(
