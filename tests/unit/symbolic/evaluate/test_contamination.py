@@ -147,6 +147,9 @@ def test_settings_say_what_is_near(sides) -> None:
     strict = DuplicateSettings(containment=1, shared_phrases=5000)
     found = contamination(*sides, strict)
     assert {n.near_duplicate for n in found if not n.same_notes} == {False}
+    for settings in (DuplicateSettings(containment=0.95), DuplicateSettings(shared_phrases=600)):
+        found = contamination(*sides, settings)[: TRAIN // 2]
+        assert [n.near_duplicate for n in found] == [n.same_notes for n in found]
 
 
 def test_a_phrase_that_all_pieces_hold_hides_no_duplicate(files, sides, monkeypatch) -> None:
@@ -181,6 +184,7 @@ def test_a_piece_without_phrases_is_like_nothing(sides, tmp_path) -> None:
     found = contamination(sides[0], empty)
     assert found == [Neighbour(name, None, 0, 0.0, False, False) for name in empty.names]
     assert len(contamination(empty, sides[1])) == TRAIN
+    assert not any(neighbour.near_duplicate for neighbour in contamination(empty, empty))
 
 
 def test_sketches_of_other_sizes_are_not_compared(sides, files) -> None:

@@ -162,6 +162,12 @@ def test_hashed_runs_are_equal_where_the_notes_are(length) -> None:
     assert len(starts) == sum(len(set(pitches[s : s + length])) >= 3 for s in range(301 - length))
 
 
+def test_hashed_runs_stay_within_an_instrument() -> None:
+    both = passage(np.arange(20) / 4, np.arange(60, 80), [0, 40] * 10, bars=2)
+    _, starts = copying._Lines.of(both, transposed=True).runs(4)
+    assert starts.tolist() == [*range(7), *range(10, 17)]
+
+
 # The index ---------------------------------------------------------------------------------------
 
 
