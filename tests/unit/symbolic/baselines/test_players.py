@@ -37,6 +37,20 @@ def test_the_floor_has_the_originals_notes_in_disorder():
     assert (np.diff(notes["bar"]) >= 0).all()
 
 
+def test_onsets_and_pitches_are_dealt_out_apart():
+    """Durations number the notes here, so that each can be followed."""
+    grid = composed_grid(1)
+    grid.notes["duration"] = np.arange(len(grid.notes))
+    removed = HOLE.contains(grid.notes)
+    context = context_stream(WORDS, composed_grid(1), HOLE, removed)
+    rng = np.random.default_rng(0)
+    notes = ShuffledOriginal().fill(grid, HOLE, removed, context, rng=rng)
+    before = grid.notes[notes["duration"]]
+    assert (before["program"] == notes["program"]).all()
+    for what in ("pitch", "position", "bar"):
+        assert (before[what] != notes[what]).mean() > 0.3, what
+
+
 def test_the_same_randomness_gives_the_same_notes():
     assert played(ShuffledOriginal(), 4)[1].tolist() == played(ShuffledOriginal(), 4)[1].tolist()
     assert played(ShuffledOriginal(), 4)[1].tolist() != played(ShuffledOriginal(), 5)[1].tolist()
