@@ -52,8 +52,8 @@ class EvaluationSettings(StrictModel):
 
     pieces: int = Field(default=200, ge=2, description="pieces, one of every group")
     tasks: list[str] = Field(default=list(TASKS), min_length=1, description="names of tasks")
-    regions: int = Field(default=100, ge=2, description="regions of a task for the likelihood")
-    filled: int = Field(default=24, ge=1, description="regions of a task that are filled")
+    regions: int = Field(default=64, ge=2, description="regions of a task for the likelihood")
+    filled: int = Field(default=16, ge=1, description="regions of a task that are filled")
     samples: int = Field(default=4, ge=1, description="fillings of a region")
     ablated: list[str] = Field(
         default=["four_bars", "one_track", "accompaniment"],
