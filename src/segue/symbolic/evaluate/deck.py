@@ -22,13 +22,14 @@ from segue.symbolic.evaluate.systems import (
     Surprise,
     cut,
     log_softmax_at,
+    placed,
     surprise_of,
 )
 from segue.symbolic.grid import Grid
 from segue.symbolic.loaded import MidiModel
 from segue.symbolic.original import inpaint_original
 from segue.symbolic.placement import ModelBars, grid_of
-from segue.symbolic.prompt import Hole, Sight
+from segue.symbolic.prompt import Hole, Sight, view
 from segue.symbolic.stream import render
 from segue.symbolic.vocabulary import TokenType, Vocabulary
 
@@ -107,19 +108,23 @@ class DeckSystem:
         whole = log_softmax_at(logits, ids[1:])
         parts = [tokenizer.to_base(ids[at : at + 1]) for at in range(1, len(ids))]
         sizes = np.array([len(part) for part in parts])
-        return np.repeat(whole / sizes, sizes), np.concatenate(parts)
+        marks = np.flatnonzero(sizes == 0)  # stand before a bar line, which bears their cost
+        whole[marks + 1] += whole[marks]
+        return np.repeat(whole / np.maximum(sizes, 1), sizes), np.concatenate(parts)
 
     def fill(
         self, grid: Grid, region: Region, *, num_samples: int, seed: int
     ) -> list[Notes] | None:
-        """Write variations of whole bars of all instruments; None for other tasks."""
+        """Write variations of whole bars of all instruments; None for other tasks.
+
+        Equal ones count once, so that there may be fewer than were asked for.
+        """
         if region.task not in _WHOLE_BARS:
             return None
         here = self.settings.vocabulary
         hole = region.span
         first, end = max(0, hole.first_bar - 16), min(grid.num_bars, hole.end_bar + 16)
-        window = grid.window(first, end)
-        piece = piece_of(here, window)
+        piece = piece_of(here, view(grid, first, end))
         span = FileRegion.parse((hole.first_bar - first + 1, hole.end_bar - first), unit="bars")
         seed = integer(seed, "fill", region.name)
         settings = self.model.defaults.model_copy(update={"seed": seed})
@@ -131,12 +136,10 @@ class DeckSystem:
             return None  # the hole is longer than this model reads
         shifted_hole = hole.shifted(-first)
         samples = []
-        for filling in fillings:
+        for filling in sorted(fillings, key=lambda filling: filling.number):
             bars = ModelBars.of(here, filling.piece.bars, filling.piece.ticks_per_quarter)
             notes = grid_of(here, filling.piece, bars).notes
-            notes = notes[takes(shifted_hole, notes)].copy()
-            notes["bar"] += first
-            samples.append(notes)
+            samples.append(placed(notes[takes(shifted_hole, notes)], grid, first))
         return samples
 
 
@@ -154,9 +157,10 @@ def converted(hole: Hole, here: Vocabulary, there: Vocabulary) -> Hole:
 
 
 def note_of_token(vocabulary: Vocabulary, base: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the note that each base token belongs to, -1 for what states bars and tempos.
+    """Return the note that each base token belongs to, -1 for what states meters and tempos.
 
-    Bar lines and positions belong to the note that follows. Shape ``tokens``.
+    Bar lines and positions belong to the note that follows; a position where only the tempo changes
+    belongs to none. Shape ``tokens``.
     """
     types = vocabulary.types[base]
     begun = np.cumsum(types == TokenType.PROGRAM)
@@ -164,4 +168,7 @@ def note_of_token(vocabulary: Vocabulary, base: NDArray[np.int64]) -> NDArray[np
     ahead = np.isin(types, (TokenType.BAR, TokenType.POSITION))
     owner[ahead] = begun[ahead]
     owner[np.isin(types, (TokenType.TIME_SIG, TokenType.TEMPO, TokenType.BOS, TokenType.EOS))] = -1
+    other = np.flatnonzero(types != TokenType.TEMPO)
+    alone = np.append(types[other[1:]], TokenType.BAR) != TokenType.PROGRAM
+    owner[other[alone & (types[other] == TokenType.POSITION)]] = -1
     return owner
