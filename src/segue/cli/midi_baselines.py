@@ -59,8 +59,8 @@ def baselines(
         ]
         for name, result in results.items()
     ]
-    print_table(rows, header=("baseline", "bits per note", "95 % interval", "nats per token"))
     if results:
+        print_table(rows, header=("baseline", "bits per note", "95 % interval", "nats per token"))
         tell(f"{holes} regions of the validation split")
     print(output)
 

@@ -7,8 +7,10 @@ from tests.unit.symbolic.test_prompt import example as drawn
 from tests.unit.symbolic.test_stream import a_grid, names
 
 from segue.symbolic.baselines import MarkovChain, RepeatBars, copies, repeated_bars
+from segue.symbolic.baselines.copying import Copyist, RepeatToken, previous_tokens
 from segue.symbolic.prompt import Hole
 from segue.symbolic.stream import Stream
+from segue.symbolic.vocabulary import TokenType
 
 
 def test_probabilities_sum_to_one_behind_every_history(rng):
@@ -83,3 +85,17 @@ def test_trust_is_what_copies_earned():
     nats = [-model.log_probs(*pair).mean() for pair in pairs]
     assert nats[0] < nats[1]
     assert nats[0] < -unigram.log_probs(pairs[0][1]).mean()
+
+
+def test_the_repeated_token_is_a_model_of_the_copyists_probabilities(rng):
+    words = vocabulary()
+    _, context, answer = example(Hole(2, 4, (0,)), a_grid(NOTES, bars=4))
+    unigram = MarkovChain.fit([answer.ids], order=0, vocab_size=words.size)
+    trust = rng.uniform(0.1, 0.9, len(TokenType))
+    copyist = Copyist(words, trust, unigram, previous_tokens)
+    said = np.repeat(answer.ids, 2)
+    tail = RepeatToken(copyist).tail(said, 0)
+    assert np.exp(tail).sum(axis=1) == pytest.approx(1, abs=1e-5)
+    wanted = copyist.log_probs(context, said)
+    assert tail[np.arange(len(said) - 1), said[1:]] == pytest.approx(wanted, abs=1e-5)
+    assert np.exp(wanted[::2]).min() > 0.1
