@@ -43,6 +43,7 @@ PIECES = "pieces.npz"
 MASKS = "masks.jsonl"
 _STORED_FIELDS = ("bar", "position", "track", "program", "pitch", "velocity", "duration")
 _REGIONS_PER_UNIT = 6
+_SAMPLES_OF_BASELINES = 2
 SIGHTS: tuple[Sight, ...] = ("none", "past", "past_future", "all")
 """What of the piece is seen, from nothing to everything."""
 
@@ -54,7 +55,7 @@ class EvaluationSettings(StrictModel):
     tasks: list[str] = Field(default=list(TASKS), min_length=1, description="names of tasks")
     regions: int = Field(default=64, ge=2, description="regions of a task for the likelihood")
     filled: int = Field(default=16, ge=1, description="regions of a task that are filled")
-    samples: int = Field(default=4, ge=1, description="fillings of a region")
+    samples: int = Field(default=4, ge=1, description="fillings of a region; 2 by baselines")
     ablated: list[str] = Field(
         default=["four_bars", "one_track", "accompaniment"],
         description="tasks that are measured with less and less context too",
@@ -229,7 +230,7 @@ def units(
             sights = SIGHTS if whole else ("all",)
             plans = (
                 ("surprise", numbers[: settings.regions], sights, 0),
-                ("fill", numbers[: settings.filled], (), settings.samples),
+                ("fill", numbers[: settings.filled], (), samples_of(system, settings)),
             )
             for what, chosen, seen, samples in plans:
                 for start in range(0, len(chosen), _REGIONS_PER_UNIT):
@@ -241,6 +242,12 @@ def units(
                         )
                     )  # fmt: skip
     return found
+
+
+def samples_of(system: SystemSpec, settings: EvaluationSettings) -> int:
+    """Return how often a system fills a region; baselines, which write one by one, less often."""
+    most = settings.samples if system.kind == "model" else _SAMPLES_OF_BASELINES
+    return min(settings.samples, most)
 
 
 def measure(

@@ -207,7 +207,7 @@ def _fillings(book: _Book, evaluation: Evaluation) -> None:
     page = book.page
     page.heading("What was written")
     page.text(
-        f"{evaluation.settings.samples} fillings of every region, measured one by one against the "
+        f"{evaluation.settings.samples} fillings of every region (2 by baselines), measured one by one against the "
         "original and averaged. Likeness to the original is a weak sign of quality: much good music "
         "would fit. It is read beside diversity, copies and empty bars, and beside the human original "
         "(the ceiling) and its notes shuffled (the floor)."
