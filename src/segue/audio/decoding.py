@@ -134,12 +134,21 @@ def read_header(path: Path) -> Header:
 
 
 @contextlib.contextmanager
-def quiet_decoders() -> Iterator[None]:
-    """Keep libraries in C from writing their remarks on files to the terminal; in workers only."""
-    if multiprocessing.parent_process() is None:
+def quiet_decoders(*, everywhere: bool = False) -> Iterator[None]:
+    """Keep libraries in C from writing their remarks on files to the terminal.
+
+    Args:
+        everywhere: also in a process that is no worker, whose standard error is somebody's own.
+    """
+    if not everywhere and multiprocessing.parent_process() is None:
         yield
         return
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        saved = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
         yield

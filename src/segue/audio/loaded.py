@@ -80,7 +80,7 @@ class AudioModel:
 
         Raises:
             BundleError: there is no such bundle, it is of another kind, or it is damaged.
-            SettingError: `threads` is below 1.
+            SettingError: `threads` is not from 1 to 256.
         """
         opened = (
             bundle

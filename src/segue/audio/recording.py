@@ -10,7 +10,7 @@ Example:
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Self, TypedDict, Unpack
+from typing import Self, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from segue.audio import joining
 from segue.audio.generate import Maker
 from segue.audio.loaded import AudioModel
 from segue.audio.overview import overview
-from segue.audio.signal import write_audio
+from segue.audio.signal import Bits, write_audio
 from segue.audio.sound import Sound, blocks_of, of_array, of_file
 from segue.core.files import atomic_path
 from segue.core.progress import Progress, silent
@@ -29,7 +29,6 @@ from segue.errors import DataError, SettingError
 from segue.plots.waveform import waveform
 
 Audio = NDArray[np.float32]
-Bits = Literal[16, 24]
 
 
 class Options(TypedDict, total=False):
@@ -89,7 +88,7 @@ class Recording:
         Args:
             samples: ``[channels, samples]`` or ``[samples]``, from -1 to 1.
             rate_hz: samples per second.
-            bits: size of a sample in files that are written of it, 16 or 24.
+            bits: size of a sample in files that are written of it, 16, 24 or 32 (floats).
 
         Raises:
             DataError: another shape, no samples at all, or values that are not finite.
@@ -275,11 +274,13 @@ def _maker(options: Options) -> Maker:
 
 
 def _bits_of(path: Path) -> Bits:
-    """Return 16 for files of 16 bits or fewer, otherwise 24."""
+    """Return 16 for files of 16 bits or fewer, 32 for floats, otherwise 24."""
     import soundfile
 
     try:
         subtype = str(soundfile.info(str(path)).subtype)
     except (soundfile.SoundFileError, OSError):
         return 24
+    if subtype in {"FLOAT", "DOUBLE"}:
+        return 32
     return 16 if subtype in {"PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW"} else 24

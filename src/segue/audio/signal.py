@@ -10,6 +10,7 @@ the result never exceeds the largest input, and a stereo pair of opposite phase 
 How rates change: libsoxr at its high quality (`soxr`), whose filter is made once for each pair of rates.
 """
 
+import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -29,9 +30,13 @@ from segue.units import samples_to_seconds
 Audio = NDArray[np.float32]
 """A recording or a piece of one: float32, shape ``channels samples``."""
 
+Bits = Literal[16, 24, 32]
+"""Size of a sample in a file that is written; 32 are floats."""
+
 __all__ = [
     "Audio",
     "AudioReader",
+    "Bits",
     "finite",
     "loudness_lufs",
     "measure",
@@ -48,8 +53,11 @@ WRITABLE = {".wav": "WAV", ".flac": "FLAC"}
 
 QUALITY = "HQ"
 MAX_WAV_BYTES = (1 << 32) - (1 << 12)
-_SUBTYPES = {16: "PCM_16", 24: "PCM_24"}
+_SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "PCM_24"}
 _MAX_IDLE = 4
+_IEEE_FLOAT = 3
+_FLOAT_BYTES = 4
+_FLOAT_HEADER_BYTES = 58
 
 _idle: dict[tuple[int, int, int], list[soxr.ResampleStream]] = {}
 
@@ -273,17 +281,18 @@ def _check_rate(rate_hz: int) -> None:
 
 
 def write_audio(
-    path: Path | str, audio: Audio | Iterable[Audio], rate_hz: int, *, bits: Literal[16, 24] = 16
+    path: Path | str, audio: Audio | Iterable[Audio], rate_hz: int, *, bits: Bits = 16
 ) -> int:
     """Write a WAV or FLAC file, whole or not at all.
 
-    Values beyond -1 and 1 are cut off. The same samples give the same bytes.
+    Values beyond -1 and 1 are cut off, but for floats. The same samples give the same bytes.
 
     Args:
         path: the file; its ending, ``.wav`` or ``.flac``, decides the kind.
         audio: a recording of the shape ``channels samples``, or its blocks one after another.
         rate_hz: rate of the samples.
-        bits: size of a sample in the file.
+        bits: size of a sample in the file; 32 are floats, which FLAC does not have: there they
+            become 24.
 
     Returns:
         The number of samples (of one channel) that were written.
@@ -306,13 +315,17 @@ def write_audio(
         raise SettingError(f"There is no sound to write to {path}.")
     with atomic_path(path) as temporary:
         try:
-            file = soundfile.SoundFile(
-                temporary, "w", rate_hz, first.shape[0], _SUBTYPES[bits], format=kind
-            )
-            with file:
+            with _open_new(temporary, rate_hz, first.shape[0], kind, bits) as file:
                 return _write_blocks(file, path, first, blocks, limit=_most_frames(file, bits))
         except soundfile.SoundFileError as error:
             raise DataError(f"Cannot write {path}: {error}") from error
+
+
+def _open_new(path: Path, rate_hz: int, channels: int, kind: str, bits: Bits) -> Any:
+    """Return a new file, to be written."""
+    if bits == 32 and kind == "WAV":
+        return _FloatFile(path, rate_hz, channels)
+    return soundfile.SoundFile(path, "w", rate_hz, channels, _SUBTYPES[bits], format=kind)
 
 
 def _most_frames(file: Any, bits: int) -> int | None:
@@ -344,3 +357,65 @@ def _write_blocks(
         if following is None:
             return done
         block = following
+
+
+class _FloatFile:
+    """A WAV file of floats that is being written.
+
+    libsndfile would put the time of writing into it: the same samples would not give the same bytes.
+
+    Attributes:
+        channels: of the samples.
+        format: ``WAV``.
+    """
+
+    format = "WAV"
+
+    def __init__(self, path: Path, rate_hz: int, channels: int) -> None:
+        """Begin a file.
+
+        Args:
+            path: where; what stands there is replaced.
+            rate_hz: of the samples.
+            channels: of the samples.
+        """
+        self.channels = channels
+        self._rate_hz = rate_hz
+        self._num_frames = 0
+        self._stream = path.open("wb")
+        self._stream.write(bytes(_FLOAT_HEADER_BYTES))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        with self._stream:
+            if error is None:
+                self._stream.seek(0)
+                self._stream.write(self._header())
+
+    def write(self, frames: Frames) -> None:
+        """Add samples of the shape ``frames channels``."""
+        self._stream.write(np.ascontiguousarray(frames, "<f4").data)
+        self._num_frames += len(frames)
+
+    def _header(self) -> bytes:
+        """Return everything in front of the samples."""
+        width = _FLOAT_BYTES * self.channels
+        size = self._num_frames * width
+        kind = struct.pack(
+            "<HHIIHHH",
+            *(_IEEE_FLOAT, self.channels, self._rate_hz, self._rate_hz * width),
+            *(width, 8 * _FLOAT_BYTES, 0),
+        )
+        return b"".join(
+            [
+                struct.pack("<4sI4s", b"RIFF", _FLOAT_HEADER_BYTES - 8 + size, b"WAVE"),
+                struct.pack("<4sI", b"fmt ", len(kind)),
+                kind,
+                struct.pack("<4sII", b"fact", 4, self._num_frames),
+                struct.pack("<4sI", b"data", size),
+            ]
+        )

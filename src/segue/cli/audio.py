@@ -51,6 +51,9 @@ PictureOption = Annotated[
 ]
 
 
+_OTHER_KINDS = {".aac", ".aif", ".aiff", ".m4a", ".mp3", ".mp4", ".ogg", ".opus", ".wma"}
+
+
 @dataclass(frozen=True)
 class _Wanted:
     """Where the result goes."""
@@ -102,11 +105,9 @@ def vary(
     as_json: JsonOption = False,
 ) -> None:
     """Write sound that is like a file, at the model's rate."""
-    from segue.audio.recording import Recording
-
     wanted = _wanted(output, file, "varied", picture, as_json)
     options = _options(label, steps, sampler, guidance, seed, bundle, threads)
-    _write(Recording.open(file).vary(strength, **options), wanted, seed)
+    _write(_opened(file).vary(strength, **options), wanted, seed)
 
 
 @app.command("extend")
@@ -127,11 +128,9 @@ def extend(
     as_json: JsonOption = False,
 ) -> None:
     """Go on where a file ends, or lead in before it begins; the file's own samples stay as they are."""
-    from segue.audio.recording import Recording
-
     wanted = _wanted(output, file, "extended", picture, as_json)
     options = _options(label, steps, sampler, guidance, seed, bundle, threads)
-    _write(Recording.open(file).extend(seconds, before=before, **options), wanted, seed)
+    _write(_opened(file).extend(seconds, before=before, **options), wanted, seed)
 
 
 @app.command("inpaint")
@@ -153,11 +152,9 @@ def inpaint(
     as_json: JsonOption = False,
 ) -> None:
     """Write new sound into a span of a file; every sample outside it stays as it is."""
-    from segue.audio.recording import Recording
-
     wanted = _wanted(output, file, "inpainted", picture, as_json)
     options = _options(label, steps, sampler, guidance, seed, bundle, threads)
-    _write(Recording.open(file).inpaint(seconds, **options), wanted, seed)
+    _write(_opened(file).inpaint(seconds, **options), wanted, seed)
 
 
 @app.command("reconstruct")
@@ -171,11 +168,18 @@ def reconstruct(
     as_json: JsonOption = False,
 ) -> None:
     """Encode and decode a file: what the autoencoder alone makes of it, at the model's rate."""
-    from segue.audio.recording import Recording
-
     wanted = _wanted(output, file, "reconstructed", picture, as_json)
     options = _options(None, None, None, None, 0, bundle, threads)
-    _write(Recording.open(file).reconstruct(**options), wanted, None)
+    _write(_opened(file).reconstruct(**options), wanted, None)
+
+
+def _opened(file: Path) -> "Recording":
+    """Open a file; what a decoder in C has to say of it does not go to the terminal."""
+    from segue.audio.decoding import quiet_decoders
+    from segue.audio.recording import Recording
+
+    with quiet_decoders(everywhere=True):
+        return Recording.open(file)
 
 
 def _options(
@@ -209,6 +213,11 @@ def _wanted(output: Path | None, source: Path, what: str, picture: bool, as_json
     """
     default = f"{source.stem}-{what}.wav"
     chosen = output or Path(default)
+    if chosen.suffix.lower() in _OTHER_KINDS:
+        raise SettingError(
+            f"{chosen} cannot be written: files are written as .wav or .flac. Choose one of these "
+            "with `--output`; a program such as ffmpeg makes other kinds of it."
+        )
     if chosen.is_dir():
         chosen /= default
     if chosen.suffix.lower() not in (".wav", ".flac"):

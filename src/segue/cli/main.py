@@ -3,6 +3,7 @@
 Nothing heavy is imported here or at the top of a command file, so that help comes at once.
 """
 
+import errno
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -72,6 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         _leave_closed_pipe()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        print(paragraph(f"A name is too long for a file: {error.filename}"), file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
 
 
 def paragraph(message: str) -> str:

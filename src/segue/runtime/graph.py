@@ -15,6 +15,9 @@ from segue.errors import BundleError, SettingError
 MOST_THREADS: Final = 8
 """More threads than this gain nothing on networks of this size."""
 
+LIMIT_THREADS: Final = 256
+"""More are taken for a slip of the pen."""
+
 _ERRORS = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
@@ -60,7 +63,7 @@ class Graph:
 
         Raises:
             BundleError: the file is missing, damaged or too new.
-            SettingError: `threads` is below 1.
+            SettingError: `threads` is not from 1 to 256.
         """
         self.path = Path(path)
         self._session = _open(self.path, _threads(threads))
@@ -94,8 +97,17 @@ def _threads(threads: int | None) -> int:
     """Return how many threads to use."""
     if threads is None:
         return max(1, min(MOST_THREADS, _processors()))
-    if threads < 1:
-        raise SettingError(f"threads is {threads}; give a whole number of at least 1.")
+    return checked_threads(threads)
+
+
+def checked_threads(threads: int) -> int:
+    """Return a number of threads that a process can have.
+
+    Raises:
+        SettingError: it is below 1, or so large that the system would end the process.
+    """
+    if not 1 <= threads <= LIMIT_THREADS:
+        raise SettingError(f"threads is {threads}; give a whole number from 1 to {LIMIT_THREADS}.")
     return threads
 
 

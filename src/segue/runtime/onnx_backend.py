@@ -15,7 +15,7 @@ import numpy.typing as npt
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from segue.errors import BundleError, SettingError
+from segue.errors import BundleError
 from segue.runtime.backend import (
     Ids,
     Logits,
@@ -25,6 +25,7 @@ from segue.runtime.backend import (
     checked_rows,
 )
 from segue.runtime.bundle import Bundle
+from segue.runtime.graph import checked_threads
 
 INT8_GRAPH: Final = "model.int8.onnx"
 FLOAT_GRAPH: Final = "model.onnx"
@@ -64,12 +65,10 @@ class OnnxDecoder:
 
         Raises:
             BundleError: there is no such bundle, or its graph is damaged or not one of ours.
-            SettingError: `threads` is below 1.
+            SettingError: `threads` is not from 1 to 256.
         """
-        if threads is not None and threads < 1:
-            raise SettingError(f"threads is {threads}; give a whole number of at least 1.")
         self._path = _graph_path(source)
-        self._session = _open(self._path, threads or 1)
+        self._session = _open(self._path, 1 if threads is None else checked_threads(threads))
         shapes = {node.name: node.shape for node in self._session.get_inputs()}
         outputs = {node.name: node.shape for node in self._session.get_outputs()}
         properties = self._session.get_modelmeta().custom_metadata_map

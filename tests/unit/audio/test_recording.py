@@ -64,6 +64,23 @@ def test_what_is_not_new_is_the_same_in_the_file(bundle, tmp_path, bits: int, su
     assert soundfile.info(tmp_path / f"after{suffix}").subtype == f"PCM_{bits}"
 
 
+def test_floats_beyond_full_scale_stay_as_they_are(bundle: Path, tmp_path: Path) -> None:
+    loud = 40 * music(2, channels=2).T
+    soundfile.write(tmp_path / "x.wav", loud, RATE_HZ, subtype="FLOAT")
+    recording = segue.open(tmp_path / "x.wav")
+    assert recording.bits == 32
+    longer = recording.extend(0.5, bundle=bundle)
+    for name in ("a.wav", "b.wav", "c.flac"):
+        longer.save(tmp_path / name)
+    found = soundfile.read(tmp_path / "a.wav", dtype="float32")[0]
+    assert np.array_equal(found[: len(loud)], loud)
+    assert len(found) == len(loud) + RATE_HZ // 2
+    assert soundfile.info(tmp_path / "a.wav").subtype == "FLOAT"
+    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
+    cut = soundfile.read(tmp_path / "c.flac", dtype="float32")[0]
+    np.testing.assert_allclose(cut, np.clip(found, -1, 1), atol=2.0**-22)
+
+
 def test_all_that_can_be_done_with_a_file(bundle: Path, stereo: Path, tmp_path: Path) -> None:
     recording = segue.open(str(stereo))
     results = {

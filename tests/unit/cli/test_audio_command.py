@@ -123,7 +123,7 @@ def test_outputs_get_an_ending(tmp_path: Path) -> None:
 
     assert output(tmp_path) == tmp_path / "a-varied.wav"
     assert output(tmp_path / "take") == tmp_path / "take.wav"
-    assert output(tmp_path / "take.mp3") == tmp_path / "take.mp3.wav"
+    assert output(tmp_path / "take.1") == tmp_path / "take.1.wav"
     assert output(tmp_path / "take.FLAC") == tmp_path / "take.FLAC"
 
 
@@ -146,3 +146,28 @@ def test_training_says_what_is_missing(source, capsys) -> None:
         capsys, "train-diffusion", "prepared", "-o", "run", "-r", "ldmg-small-diffusion"
     )
     assert "no trained autoencoder" in said(capsys, "export", "no", "no", "-o", "bundle")
+
+
+@pytest.mark.parametrize("name", ["out.mp3", "OUT.M4A"])
+def test_kinds_that_are_not_written_are_refused(source: Path, capsys, name: str) -> None:
+    assert f"{name} cannot be written" in said(capsys, "reconstruct", source, "-o", name)
+
+
+@pytest.mark.parametrize("option", ["-o", "-m"])
+def test_a_name_that_is_too_long_is_said(bundle: Path, source: Path, capsys, option: str) -> None:
+    words = ("generate", "-s", 1, "-m", bundle, option, "x" * 300)
+    assert "too long for a file: xxx" in said(capsys, *words)
+
+
+def test_remarks_of_decoders_do_not_reach_the_terminal(
+    bundle: Path, source: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write("x.mp3", music(2)[0], RATE_HZ)
+    whole = Path("x.mp3").read_bytes()
+    Path("x.mp3").write_bytes(whole[: len(whole) // 2])
+    soundfile.read("x.mp3")
+    assert "Xing" in capfd.readouterr().err
+    assert run("reconstruct", "x.mp3", "-m", bundle) == 0
+    said_now = capfd.readouterr().err
+    assert "Xing" not in said_now
+    assert "seconds at" in said_now

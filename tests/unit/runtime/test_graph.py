@@ -38,8 +38,9 @@ def test_what_does_not_fit_is_refused(path: Path) -> None:
 
 
 def test_no_threads_and_no_file_are_refused(path: Path) -> None:
-    with pytest.raises(SettingError, match="threads is 0"):
-        Graph(path, threads=0)
+    for threads in (0, 1_000_000):
+        with pytest.raises(SettingError, match=f"threads is {threads}; .* from 1 to 256"):
+            Graph(path, threads=threads)
     for content in (b"", b"text", decoder()[:-100]):
         path.write_bytes(content)
         with pytest.raises(BundleError, match="cannot be opened"):
