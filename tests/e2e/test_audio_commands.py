@@ -9,6 +9,9 @@ import pytest
 import soundfile
 from tests.tiny_audio import RATE_HZ, write_tiny_bundle
 
+from segue.audio.loaded import DEFAULT_BUNDLE
+from segue.runtime.bundle import list_bundles
+
 SLOPE_BYTES_PER_MINUTE = 300_000
 """What a process may grow by; a minute at 8 kHz is 1,920,000 bytes of samples."""
 
@@ -37,7 +40,7 @@ assert tape.num_samples == round(float(sys.argv[2]) * model.codec.rate_hz)
 """
 
 
-def slope(bundle: Path, seconds: float) -> float:
+def slope(bundle: Path | str, seconds: float) -> float:
     """Bytes that the process grows by in a minute of sound, the first quarter left out."""
     done = subprocess.run(
         [sys.executable, "-c", _MEASURED, str(bundle), str(seconds)],
@@ -62,8 +65,13 @@ def test_three_minutes_do_not_grow(bundle: Path) -> None:
 
 
 @pytest.mark.soak
-def test_thirty_minutes_do_not_grow(bundle: Path) -> None:
-    assert slope(bundle, 1800) < SLOPE_BYTES_PER_MINUTE / 10
+@pytest.mark.parametrize("model", ["tiny", DEFAULT_BUNDLE])
+def test_thirty_minutes_do_not_grow(bundle: Path, model: str, record_testsuite_property) -> None:
+    if model != "tiny" and model not in [shipped.folder.name for shipped in list_bundles()]:
+        pytest.skip("needs the shipped bundle")
+    found = slope(bundle if model == "tiny" else model, 1800)
+    record_testsuite_property(f"{model}_bytes_per_minute", round(found))
+    assert found < SLOPE_BYTES_PER_MINUTE / 10
 
 
 def test_the_command_from_nothing_to_a_file(run_segue, bundle: Path, tmp_path: Path) -> None:
