@@ -231,7 +231,10 @@ def test_a_model_that_knows_pays_nothing():
 def test_as_much_of_the_past_is_read_as_there_is_room_for(room):
     grid, hole = music(4), Hole(12, 14, (0, 40))
     decoder = Uniform(context_length=room)
-    deck(decoder).surprise(grid, region_of(hole))
+    found = deck(decoder).surprise(grid, region_of(hole))
+    notes = int(takes(hole, grid.notes).sum())
+    assert found.num_notes == notes
+    assert found.tokens[1:].tolist() == [notes] * 4
     (stream,) = decoder.read
     bars = int((stream.ids == BAR).sum())
     first = hole.end_bar - bars
