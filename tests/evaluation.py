@@ -10,6 +10,7 @@ from tests.generation import FakeDecoder, FakeSession, vocabulary
 from tests.prepared import saved_tokenizer
 
 from segue.symbolic.evaluate.collection import TestPiece
+from segue.symbolic.evaluate.scores import piece_of
 from segue.symbolic.grid import Grid, empty_notes, empty_tempos
 from segue.symbolic.loaded import MidiModel
 from segue.symbolic.stream import Stream, render
@@ -103,6 +104,20 @@ def prepared_split(folder: Path, found: Iterable[TestPiece], *, split: str = "te
     (folder / "pieces.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (folder / "dataset.json").write_text(json.dumps(info))
     return folder
+
+
+def midi_files(folder: Path, seeds: Iterable[int], *, bars: int = 24, shift: int = 0) -> list[Path]:
+    """Write composed pieces as MIDI files, in any key."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for seed in seeds:
+        grid = music(seed, bars=bars)
+        notes = grid.notes.copy()
+        notes["pitch"] += np.where(notes["program"] == -1, 0, shift)
+        path = folder / f"piece-{seed}{shift or ''}.mid"
+        path.write_bytes(piece_of(WORDS, grid.with_notes(notes)).to_bytes())
+        paths.append(path)
+    return paths
 
 
 # Models ------------------------------------------------------------------------------------------

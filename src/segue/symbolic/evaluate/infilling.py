@@ -143,8 +143,14 @@ def store_pieces(path: Path, pieces: Iterable[TestPiece], tokenizer: Tokenizer) 
         np.savez_compressed(stream, **tokens)  # type: ignore[arg-type]
 
 
+def _changed(path: Path) -> tuple[int, int, int]:
+    """Return what is another when a file has been written anew."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
 @lru_cache(maxsize=2)
-def _stored(path: str) -> dict[str, NDArray[np.uint16]]:
+def _stored(path: Path, _changed: tuple[int, int, int]) -> dict[str, NDArray[np.uint16]]:
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 
@@ -158,7 +164,8 @@ def load_grid(work: str, sha256: str, source: str) -> Grid:
         sha256: of the piece.
         source: bundle whose tokenizer the tokens belong to.
     """
-    ids = _stored(str(Path(work) / PIECES))[sha256].astype(np.int64)
+    path = Path(work) / PIECES
+    ids = _stored(path, _changed(path))[sha256].astype(np.int64)
     return parse(_tokenizer(source).vocabulary, ids)
 
 
@@ -168,8 +175,8 @@ def _tokenizer(source: str) -> Tokenizer:
 
 
 @lru_cache(maxsize=2)
-def _regions(work: str, source: str) -> tuple[Region, ...]:
-    return tuple(read_masks(Path(work) / MASKS, _tokenizer(source).vocabulary))
+def _regions(path: Path, source: str, _changed: tuple[int, int, int]) -> tuple[Region, ...]:
+    return tuple(read_masks(path, _tokenizer(source).vocabulary))
 
 
 @lru_cache(maxsize=2)
@@ -271,7 +278,8 @@ def measure(
     for unit in plan:
         for row in json.loads(unit.path(identity).read_text("utf-8")):
             if unit.what == "surprise":
-                surprises.append(SurpriseRow(**(row | {"nats": tuple(row["nats"])})))
+                lists = {name: tuple(row[name]) for name in ("nats", "tokens")}
+                surprises.append(SurpriseRow(**(row | lists)))
             else:
                 fills.append(FillRow(**(row | {"notes": _notes(row["notes"])})))
     return surprises, fills
@@ -284,7 +292,8 @@ def _work(job: tuple[Unit, str]) -> None:
 
 
 def _places(unit: Unit) -> Iterator[tuple[int, Region, Grid]]:
-    regions = _regions(unit.work, unit.judge)
+    path = Path(unit.work) / MASKS
+    regions = _regions(path, unit.judge, _changed(path))
     for number in unit.regions:
         region = regions[number]
         yield number, region, load_grid(unit.work, region.sha256, unit.judge)
