@@ -115,7 +115,7 @@ def _print(found: "Evaluation") -> None:
     from segue.symbolic.evaluate.evaluation import shown
     from segue.symbolic.evaluate.summary import ALL_TASKS
 
-    likelihood = found.summary.likelihood[ALL_TASKS]
+    likelihood = found.summary.likelihood.get(ALL_TASKS, {})
     fillings = found.summary.fillings.get(ALL_TASKS, {})
     rows = []
     for system in found.systems:

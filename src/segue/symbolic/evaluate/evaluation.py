@@ -204,6 +204,8 @@ def _pieces_and_regions(
         chosen = [
             region for region in read_masks(masks, vocabulary) if region.task in settings.tasks
         ]
+        if not chosen:
+            raise DataError(f"{masks} has no region of the tasks {', '.join(settings.tasks)}.")
         used = {piece.sha256: piece for piece, _ in regions_of(everything, chosen)}
         return list(used.values()), chosen
     pieces = open_collection(data, tokenizer, split=split, count=settings.pieces, seed=seed)

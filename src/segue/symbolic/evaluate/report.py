@@ -104,7 +104,10 @@ def _likelihood(book: _Book, evaluation: Evaluation) -> None:
         "system is measured on the same regions. A model that reads from left to right alone, as the "
         "source deck's does, is given all that stands before each note."
     )
-    overall = table[ALL_TASKS]
+    overall = table.get(ALL_TASKS)
+    if overall is None:
+        page.text("There is no region that all systems could read.")
+        return
     ordered = dict(sorted(overall.items(), key=lambda item: item[1].bits_per_note.mean))
     figure = plots.intervals(
         {system: row.bits_per_note for system, row in ordered.items()},

@@ -158,7 +158,7 @@ def sight_table(
 def paired_table(
     rows: Sequence[SurpriseRow], regions: Sequence[Region], system: str, *, seed: int
 ) -> dict[str, Interval]:
-    """Return how many bits per note other systems need above one, on the same regions."""
+    """Return how many bits per note other systems need above one, on the regions that all have."""
     shared = common_regions(rows)
     cost: dict[str, dict[str, Floats]] = {}
     for row in rows:
@@ -166,7 +166,9 @@ def paired_table(
             group = regions[row.region].group
             sums = cost.setdefault(row.system, {}).setdefault(group, np.zeros(2))
             sums += (sum(row.nats) / np.log(2), row.num_notes)
-    mine = cost.pop(system)
+    mine = cost.pop(system, {})
+    if not mine:
+        return {}
     names = sorted(mine)
     notes = np.array([mine[name][1] for name in names])
     found = {}
