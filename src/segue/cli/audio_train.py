@@ -164,15 +164,21 @@ def _latents_of(
 
     Raises:
         SettingError: latents are to be made and no autoencoder is named.
+        DataError: the folder is neither of the two.
     """
     from segue.audio.autoencoder.export import encoder_hash
     from segue.audio.autoencoder.fit import load_autoencoder
     from segue.audio.data.latent_cache import encode_folder, torch_encoder
-    from segue.errors import SettingError
+    from segue.errors import DataError, SettingError
     from segue.training.run import is_first_process
 
     if (prepared / "latents.json").is_file():
         return prepared
+    if not (prepared / "dataset.json").is_file():
+        raise DataError(
+            f"{prepared} is neither a prepared folder nor one of latents. Make one with `segue audio "
+            "prepare FOLDER -o PREPARED`; interrupted, the same command goes on where it stopped."
+        )
     if autoencoder is None:
         raise SettingError(
             f"{prepared} holds sound, and the second stage learns from latents. Name the run folder "

@@ -142,9 +142,10 @@ def test_models_show_knows_the_kind(bundle: Path, capsys) -> None:
 
 def test_training_says_what_is_missing(source, capsys) -> None:
     Path("prepared").mkdir()
-    assert "--autoencoder" in said(
-        capsys, "train-diffusion", "prepared", "-o", "run", "-r", "ldmg-small-diffusion"
-    )
+    words = ("train-diffusion", "prepared", "-o", "run", "-r", "ldmg-small-diffusion")
+    assert "prepared is neither a prepared folder" in said(capsys, *words)
+    Path("prepared/dataset.json").write_text("{}")
+    assert "--autoencoder" in said(capsys, *words)
     assert "no trained autoencoder" in said(capsys, "export", "no", "no", "-o", "bundle")
 
 

@@ -28,6 +28,9 @@ _VALIDATION_SEED = 4_711
 AUTOENCODER_PREFIX = "autoencoder"
 """Of the names of its weights in the ``model.safetensors`` of a bundle."""
 
+_MAY_DIFFER = {"texture", "phase_iterations"}
+"""Settings that weights can be taken across: an addition, and a number of the decoding."""
+
 _MISFITS = (KeyError, RuntimeError, ValueError, TypeError)
 """What PyTorch and pydantic raise where weights and architecture do not belong together."""
 
@@ -92,12 +95,12 @@ def load_autoencoder(source: Path | str) -> Autoencoder:
         return _from_bundle(bundle)
     path = Path(source)
     run = RunFolder(path)
-    if path.is_dir() and not run.last.is_file():
+    if not path.is_file() and not run.last.is_file():
         raise DataError(
             f"There is no trained autoencoder in {source}. Name the folder that segue audio "
             "train-autoencoder wrote, after its first checkpoint, or a bundle."
         )
-    path = run.last if path.is_dir() else path
+    path = path if path.is_file() else run.last
     config, weights = read_checkpoint(path, of="an autoencoder")
     try:
         return _build(config, weights)
@@ -135,17 +138,21 @@ def _start_from(model: Autoencoder, other: Autoencoder) -> None:
     """Take the weights of another autoencoder; only a texture that it had not may stay new.
 
     Raises:
-        SettingError: the architectures differ.
+        SettingError: the architectures differ; the message names how.
     """
-    try:
-        missing, unexpected = model.load_state_dict(other.state_dict(), strict=False)
-    except RuntimeError as error:
-        raise SettingError(f"The weights do not fit the recipe's model: {error}") from error
-    if unexpected or any("head.spread" not in name for name in missing):
-        raise SettingError(
-            "The weights do not fit the recipe's model: "
-            f"{', '.join([*missing, *unexpected][:4])} are not in both."
-        )
+    wanted, given = model.config.model_dump(), other.config.model_dump()
+    differing = [
+        f"{name}: {given.get(name)} there, {wanted.get(name)} in the recipe"
+        for name in sorted(wanted.keys() | given.keys())
+        if wanted.get(name) != given.get(name) and name not in _MAY_DIFFER
+    ]
+    if not differing and not model.load_state_dict(other.state_dict(), strict=False)[1]:
+        return
+    reason = "; ".join(differing) or "texture: True there, False in the recipe"
+    raise SettingError(
+        f"The weights do not fit the recipe's model ({reason}). Choose the recipe that they were "
+        "trained with."
+    )
 
 
 def _check_sound(recipe: AutoencoderRecipe, clips: Clips) -> None:

@@ -33,7 +33,7 @@ from segue.core.config import StrictModel
 from segue.core.files import sha256_of, write_bytes, write_text
 from segue.core.progress import Progress, silent
 from segue.core.split import SPLITS
-from segue.errors import DataError
+from segue.errors import DataError, SettingError
 
 FORMAT = 1
 """Version of the files; another version is encoded anew."""
@@ -116,11 +116,21 @@ def torch_encoder(autoencoder: Any, *, device: str | None = "cpu") -> Encoder:
     Args:
         autoencoder: with ``encode`` and ``config``; put into evaluation mode and onto `device`.
         device: where to compute; None takes ``cuda`` where there is one.
+
+    Raises:
+        SettingError: there is no such device.
     """
     import torch
 
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise SettingError(
+            f"The device {device!r} cannot be used here. Give cpu, cuda where there is a graphics "
+            "card of that kind, or leave the device out."
+        ) from error
 
     config = autoencoder.config
     autoencoder.eval().to(device)

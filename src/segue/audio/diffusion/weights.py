@@ -114,7 +114,7 @@ def read_weights(source: Path | str) -> Weights:
     if path.is_file():
         return _from_checkpoint(path)
     folder = RunFolder(path)
-    if not folder.recipe.is_file():
+    if not folder.recipe.is_file() or not (path / LATENTS_FILE).is_file():
         raise DataError(
             f"There is no trained diffusion model in {source}. Name the folder that segue audio "
             "train-diffusion wrote, or a bundle."

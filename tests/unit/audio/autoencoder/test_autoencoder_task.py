@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from tests.toy_codec import SOUND, ToySound, toy_codec_run, toy_codec_task
+from tests.toy_codec import SOUND, ToySound, toy_codec_config, toy_codec_run, toy_codec_task
 from tests.toy_training import trace
 
-from segue.audio.autoencoder.fit import load_autoencoder
+from segue.audio.autoencoder.fit import _start_from, load_autoencoder
+from segue.audio.autoencoder.network import SpectralAutoencoder
 from segue.errors import DataError, SettingError
 from segue.training.run import RunFolder
 
@@ -127,3 +129,23 @@ def test_other_files_are_not_autoencoders(tmp_path: Path):
     torch.save({"state_dict": {}}, tmp_path / "x.ckpt")
     with pytest.raises(DataError, match="not the checkpoint of an autoencoder"):
         load_autoencoder(tmp_path / "x.ckpt")
+
+
+def _take(model: dict[str, Any], other: dict[str, Any]) -> SpectralAutoencoder:
+    """A model of one kind that begins with the weights of one of another kind."""
+    new, old = (SpectralAutoencoder(toy_codec_config(**changes)) for changes in (model, other))
+    _start_from(new, old)
+    shared = old.state_dict()
+    assert all(torch.equal(v, shared[n]) for n, v in new.state_dict().items() if n in shared)
+    return new
+
+
+def test_weights_are_taken_from_the_same_architecture_only():
+    assert _take({}, {}).config.texture
+    assert _take({"texture": True}, {"texture": False}).config.texture
+    assert _take({"phase_iterations": 9}, {}).config.phase_iterations == 9
+    with pytest.raises(SettingError, match="texture: True there, False in the recipe"):
+        _take({"texture": False}, {})
+    for name, value in {"decoder_width": 40, "compression": 0.3, "kernel": 5}.items():
+        with pytest.raises(SettingError, match=f"{name}: .* there, {value} in the recipe"):
+            _take({name: value}, {})

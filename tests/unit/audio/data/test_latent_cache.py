@@ -21,7 +21,7 @@ from tests.toy_diffusion import (
 from segue.audio.data.cache import Recording
 from segue.audio.data.clips import Clips
 from segue.audio.data.latent_cache import CacheSettings, Latents, loudness_gain, torch_encoder
-from segue.errors import DataError
+from segue.errors import DataError, SettingError
 
 SECONDS = {"train": [3.01, 0.5, 2.0], "valid": [1.0]}
 
@@ -175,3 +175,10 @@ def test_memory_and_map_read_the_same_and_processes_get_no_copy(prepared: Path, 
     sent = pickle.dumps(loaded)
     assert len(sent) < 1_000
     np.testing.assert_array_equal(pickle.loads(sent).read(2, 5, 50), loaded.read(2, 5, 50))
+
+
+def test_a_device_that_is_not_there_is_told():
+    missing = [] if torch.cuda.is_available() else ["cuda"]
+    for device in ("banana", *missing):
+        with pytest.raises(SettingError, match=f"The device '{device}' cannot be used here"):
+            torch_encoder(ToyAutoencoder(), device=device)

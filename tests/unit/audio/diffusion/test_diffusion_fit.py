@@ -159,6 +159,10 @@ def test_a_run_does_not_go_on_with_other_latents(latents: Path, run: Path, tmp_p
 def test_what_is_no_run_is_told(tmp_path: Path, run: Path):
     with pytest.raises(DataError, match="not the folder of a diffusion run"):
         load_diffusion(tmp_path)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "recipe.yaml").write_text("kind: ldmg-autoencoder")
+    with pytest.raises(DataError, match="no trained diffusion model in"):
+        read_weights(tmp_path / "other")
     broken = shutil.copytree(run, tmp_path / "broken")
     for path in (broken / "checkpoints").iterdir():
         path.write_bytes(path.read_bytes()[:100])
