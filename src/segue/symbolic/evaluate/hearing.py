@@ -10,7 +10,6 @@ from segue.symbolic.evaluate.report import SOUNDS, example_rows, versions
 
 FILE_NAME = "listen.html"
 _ORIGINAL = "original"
-_NOT_HEARD = ("shuffled original",)
 
 
 def write_listening_test(
@@ -37,7 +36,7 @@ def write_listening_test(
     for number, rows in track(chosen.items(), "rendering pairs", progress=progress):
         made = {}
         for label, piece in versions(evaluation, number, rows):
-            sound = None if label in _NOT_HEARD else piece.kept_sound(sounds)
+            sound = piece.kept_sound(sounds)
             if sound is not None:
                 made[label] = Version(label, sound, piece.picture())
         if model not in made:

@@ -282,11 +282,16 @@ def _examples(page: Page, evaluation: Evaluation, count: int, progress: Progress
 
 
 def example_rows(evaluation: Evaluation, count: int) -> dict[int, list[FillRow]]:
-    """Return the first fillings of the first `count` regions of every task, by region."""
+    """Return first fillings of the first `count` regions of every task, by region.
+
+    Those of the models, of the baseline that predicts best and of the one that comes nearest to the
+    original.
+    """
     chosen: dict[int, list[FillRow]] = {}
     taken: dict[str, int] = {}
+    shown_systems = _shown_systems(evaluation)
     for row in evaluation.fills:
-        if row.sample:
+        if row.sample or row.system not in shown_systems:
             continue
         task = evaluation.regions[row.region].task
         if row.region not in chosen:
@@ -297,6 +302,21 @@ def example_rows(evaluation: Evaluation, count: int) -> dict[int, list[FillRow]]
     return chosen
 
 
+def _shown_systems(evaluation: Evaluation) -> set[str]:
+    costs = evaluation.summary.likelihood.get(ALL_TASKS, {})
+    fillings = evaluation.summary.fillings.get(ALL_TASKS, {})
+    baselines = [
+        system.name
+        for system in evaluation.systems
+        if system.kind == "baseline" and system.name in costs and system.name in fillings
+    ]
+    found = {system.name for system in evaluation.systems if system.kind == "model"}
+    if baselines:
+        found.add(min(baselines, key=lambda name: costs[name].bits_per_note.mean))
+        found.add(max(baselines, key=lambda name: fillings[name]["note_f1"].mean))
+    return found
+
+
 def versions(
     evaluation: Evaluation, number: int, rows: Sequence[FillRow]
 ) -> list[tuple[str, Excerpt]]:
@@ -304,11 +324,7 @@ def versions(
     region, vocabulary = evaluation.regions[number], evaluation.tokenizer.vocabulary
     grid = evaluation.grid(region)
     found = [("original", excerpt(vocabulary, grid, region, None))]
-    found += [
-        (row.system, excerpt(vocabulary, grid, region, row.notes))
-        for row in rows
-        if row.system != "human original"
-    ]
+    found += [(row.system, excerpt(vocabulary, grid, region, row.notes)) for row in rows]
     return found
 
 
