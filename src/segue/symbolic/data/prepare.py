@@ -264,6 +264,11 @@ def _open_target(run: _Run) -> None:
         run.stage.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"Cannot make the folder {run.target}: {error.strerror}.") from error
+    _remove_temporaries(run)
+
+
+def _remove_temporaries(run: _Run) -> None:
+    """Remove what killed processes had begun to write."""
     for folder in (run.target, run.stage):
         for path in folder.glob(".*"):
             if _TEMPORARY.fullmatch(path.name):
@@ -408,6 +413,7 @@ def _finish(
             "No piece is left to learn from. Give more files, or smaller shares for validation."
         )
     _remove_old_shards(run.target, {piece["shard"] for piece in pieces})
+    _remove_temporaries(run)
     write_lines(run.target / "pieces.jsonl", pieces)
     _publish_split(run, choice, pieces)
     near_training = num_near_training(pieces)

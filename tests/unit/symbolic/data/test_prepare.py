@@ -319,6 +319,22 @@ def test_a_piece_that_takes_the_encoder_down_costs_itself(
         assert np.array_equal(tokens[start:end], tokenizer.encode_file(music / piece_["path"]))
 
 
+def test_what_a_killed_worker_began_to_write_is_removed(music: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    left = [target / "stage" / ".train-00001-fmfgjil4.json", target / ".train-00001.tokens-x_1.npy"]
+
+    @contextlib.contextmanager
+    def leave(label: str, *, total: float | None = None) -> Iterator[Advance]:
+        if label == "encoding":
+            for path in left:
+                path.touch()
+        yield lambda count=1: None
+
+    prepare([music], target, settings(), workers=0, progress=leave)
+    prepare([music], tmp_path / "whole", settings(), workers=0)
+    assert contents(target) == contents(tmp_path / "whole")
+
+
 def test_a_folder_that_is_being_changed_does_not_pass_for_whole(
     music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
