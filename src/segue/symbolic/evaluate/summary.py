@@ -271,11 +271,22 @@ def _copies(
 def filling_table(
     rows: Sequence[dict[str, Any]], regions: Sequence[Region], *, seed: int
 ) -> dict[str, dict[str, dict[str, Interval]]]:
-    """Return means of the metrics by task and system, intervals over pieces."""
+    """Return means of the metrics by task and system, intervals over pieces.
+
+    A task's numbers rest on the regions that all who wrote in that task have filled; `ALL_TASKS` has
+    those systems that wrote in every task.
+    """
+    shared = _filled_by_all(rows, regions)
+    everywhere = (
+        set.intersection(*(set(systems) for systems, _ in shared.values())) if shared else set()
+    )
     grouped: dict[str, dict[str, dict[str, dict[str, list[float]]]]] = {}
     for row in rows:
         region = regions[row["region"]]
-        for task in (ALL_TASKS, region.task):
+        if row["region"] not in shared[region.task][1]:
+            continue
+        tasks = (ALL_TASKS, region.task) if row["system"] in everywhere else (region.task,)
+        for task in tasks:
             cell = grouped.setdefault(task, {}).setdefault(row["system"], {})
             for name, value in row["metrics"].items():
                 cell.setdefault(name, {}).setdefault(region.group, []).append(value)
@@ -294,6 +305,20 @@ def filling_table(
         }
         for task in order
         if task in grouped
+    }
+
+
+def _filled_by_all(
+    rows: Sequence[dict[str, Any]], regions: Sequence[Region]
+) -> dict[str, tuple[set[str], set[int]]]:
+    """Return, by task, the systems that wrote in it and the regions that all of these filled."""
+    filled: dict[str, dict[str, set[int]]] = {}
+    for row in rows:
+        systems = filled.setdefault(regions[row["region"]].task, {})
+        systems.setdefault(row["system"], set()).add(row["region"])
+    return {
+        task: (set(systems), set.intersection(*systems.values()))
+        for task, systems in filled.items()
     }
 
 

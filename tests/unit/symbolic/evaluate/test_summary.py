@@ -195,7 +195,6 @@ def test_metrics_are_averaged_over_regions_and_drawn_again_by_piece():
         measured(0, "m", note_f1=0.2, seam=1.0),
         measured(2, "m", note_f1=0.6),
         measured(1, "m", note_f1=0.7),
-        measured(1, "t", note_f1=0.1),
     ]
     table = filling_table(rows, HERE, seed=0)
     assert list(table) == [ALL_TASKS, "one_bar", "four_bars"]
@@ -205,9 +204,22 @@ def test_metrics_are_averaged_over_regions_and_drawn_again_by_piece():
     assert (everything["note_f1"].low, everything["note_f1"].high) == pytest.approx((0.4, 0.7))
     assert everything["seam"].mean == 1.0
     assert table["one_bar"]["m"]["note_f1"].mean == pytest.approx(0.45)
+    assert filling_table([], HERE, seed=0) == {}
+
+
+def test_fillings_are_compared_on_regions_that_all_of_a_task_have():
+    rows = [
+        measured(0, "m", note_f1=0.2),
+        measured(1, "m", note_f1=0.7),
+        measured(2, "m", note_f1=0.6),
+        measured(1, "t", note_f1=0.1),
+    ]
+    table = filling_table(rows, HERE, seed=0)
+    assert table["one_bar"]["m"]["note_f1"].mean == pytest.approx(0.7)
     assert table["one_bar"]["t"]["note_f1"].mean == pytest.approx(0.1)
     assert set(table["four_bars"]) == {"m"}
-    assert filling_table([], HERE, seed=0) == {}
+    assert set(table[ALL_TASKS]) == {"m"}
+    assert table[ALL_TASKS]["m"]["note_f1"].mean == pytest.approx(0.65)
 
 
 def scene():
