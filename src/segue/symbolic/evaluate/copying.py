@@ -358,8 +358,11 @@ def build_index(
     target, lengths = Path(target), sorted(set(lengths))
     _check_length(min(lengths, default=0))
     key = _index_key(prepared, lengths, transposed=transposed)
-    if _key_there(target) == key:
+    there = _key_there(target)
+    if there == key:
         return NgramIndex(target)
+    if there is not None:  # an older list must not speak for files that are half replaced
+        (target / "manifest.json").unlink()
     count = len(prepared.lengths)
     jobs = [
         _Job(prepared.folder, prepared.split, target, first, end, tuple(lengths), transposed)

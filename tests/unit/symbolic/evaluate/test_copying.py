@@ -224,6 +224,17 @@ def test_the_index_is_made_once_and_anew_for_other_settings(prepared, tmp_path) 
     assert not any((tmp_path / "parts").iterdir())
 
 
+def test_a_killed_index_does_not_pass_for_the_one_before(prepared, tmp_path, monkeypatch) -> None:
+    build_index(prepared, tmp_path, lengths=(4,))
+    with monkeypatch.context() as patched:
+        patched.setattr(copying, "_merge", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            build_index(prepared, tmp_path, lengths=(4, 6))
+    with pytest.raises(DataError, match="holds no index"):
+        _ = NgramIndex(tmp_path).lengths
+    assert build_index(prepared, tmp_path, lengths=(4,)).lengths == (4,)
+
+
 def test_an_index_of_another_version_is_made_anew(prepared, tmp_path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps({"format": 1, "key": "old"}))
     assert build_index(prepared, tmp_path, lengths=(4,)).manifest["pieces"] == 5
