@@ -33,6 +33,7 @@ def write_listening_test(
     items: list[Item] = []
     sounds = evaluation.folder / WORK / SOUNDS
     chosen = example_rows(evaluation, per_task)
+    turn = 0
     for number, rows in track(chosen.items(), "rendering pairs", progress=progress):
         made = {}
         for label, piece in versions(evaluation, number, rows):
@@ -44,7 +45,8 @@ def write_listening_test(
         name = evaluation.regions[number].name
         others = [label for label in made if label not in (model, _ORIGINAL)]
         against = [_ORIGINAL] if _ORIGINAL in made else []
-        against += [others[len(items) % len(others)]] if others else []
+        against += [others[turn % len(others)]] if others else []
+        turn += 1
         items += [Item(name, made[model], made[other]) for other in against]
     if not items:
         raise DataError("There is no region whose fillings could be heard in pairs.")
