@@ -164,7 +164,7 @@ def collect(
     Raises:
         DataError: there is no MIDI file, or the folder cannot be read.
     """
-    sources = find_files([folder], limit=settings.limit)
+    sources = find_files([folder], limit=settings.limit, progress=progress)
     jobs = partial(run_jobs, workers=workers)
     run = _Run(folder, stage, settings, jobs, progress)
     inventory = take_inventory(
@@ -176,7 +176,9 @@ def collect(
         run=jobs,
         progress=progress,
     )
-    verdicts = group_pieces(inventory, settings.duplicates, stage, num_own=len(sources))
+    verdicts = group_pieces(
+        inventory, settings.duplicates, stage, num_own=len(sources), progress=progress
+    )
     both = list(zip(inventory.sources, inventory.scanned, strict=True))
     left_out = [LeftOut(source.path, file.reason) for source, file in both if file.reason]
     readable = [source for source, file in both if not file.reason]
