@@ -9,12 +9,15 @@ import numpy as np
 from tests.generation import FakeDecoder, FakeSession, vocabulary
 from tests.prepared import saved_tokenizer
 
+from segue.symbolic.baselines import MarkovChain
+from segue.symbolic.baselines.storage import TRUSTS, keep_tokenizer, write_baseline
 from segue.symbolic.evaluate.collection import TestPiece
 from segue.symbolic.evaluate.scores import piece_of
 from segue.symbolic.grid import Grid, empty_notes, empty_tempos
 from segue.symbolic.loaded import MidiModel
 from segue.symbolic.stream import Stream, render
 from segue.symbolic.tokenizer import Tokenizer
+from segue.symbolic.vocabulary import TokenType
 
 WORDS = vocabulary()
 TOKENIZER = Tokenizer(WORDS, None)
@@ -118,6 +121,19 @@ def midi_files(folder: Path, seeds: Iterable[int], *, bars: int = 24, shift: int
         path.write_bytes(piece_of(WORDS, grid.with_notes(notes)).to_bytes())
         paths.append(path)
     return paths
+
+
+def fitted_chain(
+    folder: Path, tokenizer: Path, answers: Sequence[np.ndarray], *, order: int
+) -> Path:
+    """Write a folder of the baselines that need no network, from answers as they are."""
+    folder.mkdir(parents=True)
+    keep_tokenizer(folder, tokenizer)
+    size = Tokenizer.from_file(tokenizer).vocabulary.size
+    chain = MarkovChain.fit(answers, order=order, vocab_size=size)
+    trusts = {f"trust_{name}": np.full(len(TokenType), 0.5) for name in TRUSTS}
+    write_baseline(folder, "counts", chain.arrays() | trusts)
+    return folder
 
 
 # Models ------------------------------------------------------------------------------------------

@@ -135,21 +135,22 @@ def evaluate(
     Raises:
         BundleError: a bundle is missing, or not of this kind.
         DataError: there is no music, or nothing of it can be measured.
-        SettingError: an unknown task.
+        SettingError: an unknown task, or two systems of one name.
     """
     settings = settings or EvaluationSettings()
     workers = (os.cpu_count() or 1) if workers is None else workers
     _check_tasks(settings)
     bundle = Bundle.open(model).require(kind="midigpt", objective="infill")
+    systems = _named((bundle_spec(bundle), *others(beside, baselines)))
     source = str(bundle.folder)
     tokenizer = Tokenizer.from_file(bundle.path("tokenizer.json"))
+    training = 0 if train is None else len(Prepared(train, "train").lengths)
     work = folder / WORK
     work.mkdir(parents=True, exist_ok=True)
     pieces, regions = _pieces_and_regions(data, split, tokenizer, settings, masks)
     write_masks(work / MASKS, regions, tokenizer.vocabulary)
     write_masks(folder / MASKS, regions, tokenizer.vocabulary)
     store_pieces(work / PIECES, pieces, tokenizer)
-    systems = (bundle_spec(bundle), *others(beside, baselines))
     plan = units(systems, regions, settings, judge=source, work=work)
     identity = _identity(work, bundle)
     surprises, fills = measure(plan, identity, workers=workers, progress=progress)
@@ -167,7 +168,7 @@ def evaluate(
         seed=settings.seed,
         index=index,
         contaminated={piece for piece, found in neighbours.items() if found.near_duplicate},
-        has_training=train is not None,
+        has_training=training > 0,
     )
     return Evaluation(
         bundle,
@@ -188,6 +189,18 @@ def _check_tasks(settings: EvaluationSettings) -> None:
     unknown = sorted({*settings.tasks, *settings.ablated} - set(TASKS))
     if unknown:
         raise SettingError(f"There is no task {', '.join(unknown)}. There are: {', '.join(TASKS)}.")
+
+
+def _named(systems: tuple[SystemSpec, ...]) -> tuple[SystemSpec, ...]:
+    """Return systems, none of which has another's name."""
+    names = [system.name for system in systems]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SettingError(
+            f"Two systems are called {twice[0]}, which tables could not tell apart. Export one of "
+            "the bundles under another name."
+        )
+    return systems
 
 
 def _pieces_and_regions(
@@ -237,12 +250,11 @@ def others(beside: Sequence[str], baselines: Path | None) -> list[SystemSpec]:
     found = [bundle_spec(Bundle.open(name).require(kind="midigpt")) for name in beside]
     if baselines is not None:
         from segue.symbolic.baselines import load_baselines
+        from segue.symbolic.baselines.storage import LIST_NAME
 
-        stamp = sha256_of(baselines / "baselines.json")[:16]
-        found += [
-            SystemSpec("baseline", name, str(baselines), stamp)
-            for name in load_baselines(baselines)
-        ]
+        names = list(load_baselines(baselines))
+        stamp = sha256_of(baselines / LIST_NAME)[:16]
+        found += [SystemSpec("baseline", name, str(baselines), stamp) for name in names]
     return found
 
 

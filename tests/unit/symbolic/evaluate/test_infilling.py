@@ -5,6 +5,7 @@ from tests.evaluation import (
     TOKENIZER,
     WORDS,
     Uniform,
+    fitted_chain,
     meters_of,
     midi_files,
     model_of,
@@ -332,22 +333,12 @@ def test_bits_per_note():
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory):
     """Two files, their regions, and the shipped model beside the human original."""
-    from segue.symbolic.baselines import MarkovChain
-    from segue.symbolic.baselines.storage import TRUSTS, keep_tokenizer, write_baseline
-
     folder = tmp_path_factory.mktemp("shipped")
     midi_files(folder / "midi", range(2), bars=12)
     bundle = Bundle.open("midigpt-small")
     tokenizer = Tokenizer.from_file(bundle.path("tokenizer.json"))
-    fitted = folder / "baselines"
-    fitted.mkdir()
-    keep_tokenizer(fitted, bundle.path("tokenizer.json"))
-    size = tokenizer.vocabulary.size
-    chain = MarkovChain.fit([np.arange(size)], order=1, vocab_size=size)
-    from segue.symbolic.vocabulary import TokenType
-
-    trusts = {f"trust_{name}": np.full(len(TokenType), 0.5) for name in TRUSTS}
-    write_baseline(fitted, "counts", chain.arrays() | trusts)
+    answers = [np.arange(tokenizer.vocabulary.size)]
+    fitted = fitted_chain(folder / "baselines", bundle.path("tokenizer.json"), answers, order=1)
     found = open_collection(folder / "midi", tokenizer)
     return bundle, tokenizer, found, fitted
 
