@@ -234,3 +234,14 @@ def test_a_missing_folder_ends_the_command(run_segue) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("segue: nowhere is no folder")
     assert len(done.stderr.strip().splitlines()) <= 3
+
+
+def test_a_folder_of_something_else_is_left_alone(music, tmp_path, run_segue) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "index.html").write_text("mine")
+    done = run_segue("midi", "evaluate", "midigpt-small", "--data", music, "-o", mine)
+    assert done.returncode == 2
+    assert "something else than an evaluation" in " ".join(done.stderr.split())
+    assert [path.name for path in mine.iterdir()] == ["index.html"]
+    assert (mine / "index.html").read_text() == "mine"

@@ -58,6 +58,9 @@ from segue.symbolic.evaluate.systems import SystemSpec
 from segue.symbolic.grid import Grid
 from segue.symbolic.tokenizer import Tokenizer
 
+FORMAT = 1
+"""Goes up whenever the same regions would be measured otherwise; kept results are then left alone."""
+
 CLEAN, CONTAMINATED = "clean", "near duplicate in the training music"
 WORK = "work"
 
@@ -146,6 +149,11 @@ def evaluate(
     tokenizer = Tokenizer.from_file(bundle.path("tokenizer.json"))
     training = 0 if train is None else len(Prepared(train, "train").lengths)
     work = folder / WORK
+    if folder.is_dir() and any(folder.iterdir()) and not work.is_dir():
+        raise DataError(
+            f"{folder} holds something else than an evaluation. Name a new folder, or that of an "
+            "evaluation to go on with."
+        )
     work.mkdir(parents=True, exist_ok=True)
     pieces, regions = _pieces_and_regions(data, split, tokenizer, settings, masks)
     write_masks(work / MASKS, regions, tokenizer.vocabulary)
@@ -264,8 +272,9 @@ def _manifest_hash(bundle: Bundle) -> str:
 
 
 def _identity(work: Path, bundle: Bundle) -> str:
-    """Stand for regions, pieces, the judging model and the code that measures."""
-    return " ".join([sha256_of(work / MASKS), _manifest_hash(bundle), __version__])
+    """Stand for regions, pieces, the judging model and how things are measured."""
+    tokens = sha256_of(work / PIECES)
+    return " ".join([sha256_of(work / MASKS), tokens, _manifest_hash(bundle), str(FORMAT)])
 
 
 def _neighbours(
