@@ -10,6 +10,9 @@ import pytest
 import soundfile
 from tests.tiny_audio import RATE_HZ, music, write_tiny_bundle
 
+from segue.audio.loaded import DEFAULT_BUNDLE
+from segue.runtime.bundle import list_bundles
+
 pytestmark = pytest.mark.slow
 
 SECONDS = 3 * 3600
@@ -111,3 +114,19 @@ def test_three_hours_are_prepared(long: Path, tmp_path: Path) -> None:
     told = json.loads((tmp_path / "long-out" / "dataset.json").read_text("utf-8"))
     assert told["splits"]["train"]["samples"] == SECONDS * RATE_HZ
     (tmp_path / "long-out" / "audio.train.i16").unlink()
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(
+    DEFAULT_BUNDLE not in [shipped.folder.name for shipped in list_bundles()],
+    reason="needs the shipped bundle",
+)
+def test_three_hours_are_reconstructed(long: Path, tmp_path: Path, record_testsuite_property):
+    peak = Peak(tmp_path)
+    least = peak("reconstruct", long / "short.wav", "-o", "short.wav", "--threads", "1")
+    most = peak("reconstruct", long / "long.wav", "-o", "out.wav", "--threads", "1")
+    record_testsuite_property("three_hours_megabytes", round(most / 1e6))
+    record_testsuite_property("twenty_seconds_megabytes", round(least / 1e6))
+    assert soundfile.info(tmp_path / "out.wav").frames == SECONDS * 16_000
+    assert most - least < 1.5 * MOST_BYTES
+    (tmp_path / "out.wav").unlink()

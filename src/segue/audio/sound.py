@@ -70,7 +70,7 @@ class Tape:
         self.rate_hz, self.channels, self.num_samples = rate_hz, channels, 0
         self.gain = 1.0
         self._limit = in_memory_values
-        self._blocks: list[Audio] = []
+        self._held = np.zeros((0, channels), np.float32)
         self._file: IO[bytes] | None = None
 
     def append(self, block: Audio) -> None:
@@ -80,17 +80,16 @@ class Tape:
             DataError: the temporary file cannot be written: the disk is full.
         """
         frames = np.ascontiguousarray(block.T, dtype=np.float32)
-        self.num_samples += len(frames)
+        before, self.num_samples = self.num_samples, self.num_samples + len(frames)
         if self._file is None and self.num_samples * self.channels <= self._limit:
-            self._blocks.append(frames)
+            self._hold(frames, before)
             return
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="segue-")  # noqa: SIM115 - kept open
                 weakref.finalize(self, self._file.close)
-                for held in self._blocks:
-                    self._file.write(held.data)
-                self._blocks = []
+                self._file.write(self._held[:before].data)
+                self._held = self._held[:0].copy()
             self._file.seek(0, 2)
             self._file.write(frames.data)
         except OSError as error:
@@ -98,6 +97,19 @@ class Tape:
                 f"A temporary file in {tempfile.gettempdir()} cannot be written: "
                 f"{error.strerror or error}. Make room there, or name another place in TMPDIR."
             ) from error
+
+    def _hold(self, frames: Audio, at: int) -> None:
+        """Keep samples in memory, in one piece that doubles.
+
+        Many small ones among the large arrays of the networks would break the free memory up, until
+        the process has several times as much as it uses.
+        """
+        if self.num_samples > len(self._held):
+            most = self._limit // self.channels
+            larger = np.empty((min(most, max(self.num_samples, 2 * at)), self.channels), np.float32)
+            larger[:at] = self._held[:at]
+            self._held = larger
+        self._held[at : self.num_samples] = frames
 
     def extend(self, blocks: Iterable[Audio]) -> "Tape":
         """Add many blocks; return the recording itself."""
@@ -108,10 +120,7 @@ class Tape:
     def read(self, start: int, stop: int) -> Audio:
         """Return samples ``[channels, stop - start]``, times the gain."""
         if self._file is None:
-            if len(self._blocks) > 1:
-                self._blocks = [np.concatenate(self._blocks)]
-            whole = self._blocks[0] if self._blocks else np.zeros((0, self.channels), np.float32)
-            frames = whole[start:stop]
+            frames = self._held[start : min(stop, self.num_samples)]
         else:
             width = 4 * self.channels
             self._file.seek(start * width)

@@ -51,7 +51,7 @@ def test_a_long_tape_is_kept_on_disk() -> None:
     tape = Tape(8_000, 1, in_memory_values=100)
     tape.append(np.ones((1, 101), np.float32))
     assert tape._file is not None
-    assert not tape._blocks
+    assert not tape._held.size
 
 
 def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
