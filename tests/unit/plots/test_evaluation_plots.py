@@ -54,12 +54,16 @@ def test_an_estimate_outside_its_interval_is_drawn_all_the_same() -> None:
 
 
 def test_parts_stand_end_to_end() -> None:
-    values = {"a": {"onset": 1.0, "pitch": 2.0}, "b": {"onset": 0.5, "pitch": 4.0}}
+    values = {
+        "a": {"onset": 1.0, "pitch": 2.0, "velocity": 0.25},
+        "b": {"onset": 0.5, "pitch": 4.0, "velocity": 1.0},
+    }
     figure = stacked(values, title="What costs what", x_label="bits")
     axes = figure.axes[0]
     bars = [(bar.get_x(), bar.get_width()) for bar in axes.patches]
-    assert bars == [(0, 1.0), (0, 0.5), (1.0, 2.0), (0.5, 4.0)]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["onset", "pitch"]
+    assert bars == [(0, 1.0), (0, 0.5), (1.0, 2.0), (0.5, 4.0), (3.0, 0.25), (4.5, 1.0)]
+    parts = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert parts == ["onset", "pitch", "velocity"]
     assert figure.get_suptitle() == "What costs what"
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
 
