@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.evaluation import WORDS
 
@@ -41,6 +41,7 @@ def described(found):
     return [(r.task, r.piece, r.sha256, r.group, r.holes) for r in found]
 
 
+@settings(max_examples=40)  # every example writes files
 @given(st.lists(regions(), max_size=4))
 def test_masks_come_back_exactly(written):
     with tempfile.TemporaryDirectory() as folder:
