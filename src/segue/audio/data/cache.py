@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO, Any, NamedTuple, Protocol, Self
 
+from segue.audio.data.words import WORD_COLUMNS, join, read_words
 from segue.core.files import atomic_path, write_text
 from segue.core.split import SPLITS
 from segue.errors import DataError
@@ -54,6 +55,8 @@ class Recording(NamedTuple):
         silent_share: share of windows of 100 ms below -60 dBFS.
         sha256: of its samples.
         clipped_share: share of samples at full scale in the source.
+        labels: all labels; the first is `label`. Empty for none.
+        captions: sentences that describe it.
     """
 
     name: str
@@ -66,6 +69,8 @@ class Recording(NamedTuple):
     silent_share: float
     sha256: str
     clipped_share: float
+    labels: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
 
 
 class Names(Protocol):
@@ -82,6 +87,14 @@ class Names(Protocol):
     @property
     def group(self) -> str:
         """What must not be split."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, that one first."""
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """Sentences that describe it."""
 
 
 class Entry(NamedTuple):
@@ -240,7 +253,7 @@ class CacheWriter:
                 except ValueError:
                     return
                 recording = fields.pop("recording")
-                yield Entry(recording=Recording(**recording) if recording else None, **fields)
+                yield Entry(recording=_from_journal(recording), **fields)
 
     def _write_journal(self, path: Path) -> None:
         with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
@@ -332,7 +345,7 @@ class CacheWriter:
         """
         self.write_left_out()
         for split in SPLITS:
-            _write_rows(recordings_path(self._folder, split), Recording._fields, self.rows(split))
+            write_recordings(recordings_path(self._folder, split), self.rows(split))
         content = {"format": FORMAT, **dataset}
         write_text(self._folder / DATASET, json.dumps(content, indent=1) + "\n")
         return content
@@ -357,9 +370,44 @@ class CacheWriter:
 def _renamed(entry: Entry, names: Names) -> Entry:
     """Return an entry with the names of the present run."""
     recording = entry.recording and entry.recording._replace(
-        name=names.name, label=names.label, group=names.group
+        name=names.name,
+        label=names.label,
+        group=names.group,
+        labels=names.labels,
+        captions=names.captions,
     )
     return entry._replace(name=names.name, recording=recording)
+
+
+def _from_journal(fields: dict[str, Any] | None) -> Recording | None:
+    """Return a recording from a line of the journal; lines of older versions have no labels."""
+    if not fields:
+        return None
+    labels, captions = (tuple(fields.pop(name, ())) for name in WORD_COLUMNS)
+    return Recording(**fields, labels=labels, captions=captions)
+
+
+def write_recordings(path: Path, rows: Sequence[Recording]) -> None:
+    """Write the list of the recordings of a split."""
+    cells = ((*row[:-2], join(row.labels), join(row.captions)) for row in rows)
+    _write_rows(path, Recording._fields, cells)
+
+
+def read_recordings(path: Path) -> list[Recording]:
+    """Read the list of the recordings of a split; one of an older version has no captions.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: it cannot be read.
+    """
+    kinds: dict[str, type] = Recording.__annotations__
+    plain = [name for name in Recording._fields if name not in WORD_COLUMNS]
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        return [
+            Recording(
+                **{name: kinds[name](row[name]) for name in plain}, **read_words(row)._asdict()
+            )
+            for row in csv.DictReader(stream)
+        ]
 
 
 def _line(entry: Entry) -> str:

@@ -1,6 +1,5 @@
 """Clips out of a prepared folder: any stretch of any recording at once, memory-mapped."""
 
-import csv
 import json
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from segue.audio.data.cache import (
     FORMAT,
     Recording,
     audio_path,
+    read_recordings,
     recordings_path,
 )
 from segue.audio.signal import Audio
@@ -137,12 +137,7 @@ def _read_info(folder: Path) -> dict[str, Any]:
 
 def _read_recordings(path: Path) -> list[Recording]:
     """Read the list of recordings of a split."""
-    kinds: dict[str, type] = Recording.__annotations__
     try:
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            return [
-                Recording(**{name: kinds[name](row[name]) for name in Recording._fields})
-                for row in csv.DictReader(stream)
-            ]
+        return read_recordings(path)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} cannot be read ({error}). Prepare the folder anew.") from error

@@ -5,7 +5,7 @@ A latents folder holds::
     latents.<split>.f16         [frames, channels] of all recordings one after another, not normalised
     log_variances.<split>.f16   the same of the posterior's log-variance, where that was asked for
     levels.<split>.f16          level of every frame in dB of full scale, to tell silence
-    recordings.<split>.csv      name, label, offset_frames, num_frames
+    recordings.<split>.csv      name, label, offset_frames, num_frames, labels, captions
     latents.json                spec, labels, what was encoded with what; written last
 
 Frames stand one after another because a crop is then one contiguous read. Work goes recording by
@@ -28,6 +28,7 @@ from pydantic import Field
 
 from segue.audio.data.cache import Recording
 from segue.audio.data.clips import Clips
+from segue.audio.data.words import join, read_words
 from segue.audio.latents import LatentSpec
 from segue.core.config import StrictModel
 from segue.core.files import sha256_of, write_bytes, write_text
@@ -102,12 +103,22 @@ class CacheSettings(StrictModel):
 
 
 class CachedRecording(NamedTuple):
-    """A row of ``recordings.<split>.csv``."""
+    """A row of ``recordings.<split>.csv``.
+
+    Attributes:
+        name: path of the file it was made from.
+        label: the first of `labels`; empty for none.
+        offset_frames, num_frames: where it lies.
+        labels: all labels.
+        captions: sentences that describe it.
+    """
 
     name: str
     label: str
     offset_frames: int
     num_frames: int
+    labels: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
 
 
 def torch_encoder(autoencoder: Any, *, device: str | None = "cpu") -> Encoder:
@@ -349,12 +360,39 @@ def _check(chunks: Sequence[Chunk], num_frames: int, name: str) -> None:
 
 
 def _write_list(path: Path, audio: Clips, offsets: NDArray[np.int64]) -> None:
+    write_cached(
+        path,
+        [
+            CachedRecording(
+                row.name, row.label, int(start), int(end - start), row.labels, row.captions
+            )
+            for row, start, end in zip(audio.recordings, offsets[:-1], offsets[1:], strict=True)
+        ],
+    )
+
+
+def write_cached(path: Path, rows: Sequence[CachedRecording]) -> None:
+    """Write the list of the recordings of a split."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CachedRecording._fields)
-    for recording, start, end in zip(audio.recordings, offsets[:-1], offsets[1:], strict=True):
-        writer.writerow([recording.name, recording.label, int(start), int(end - start)])
+    writer.writerows((*row[:-2], join(row.labels), join(row.captions)) for row in rows)
     write_bytes(path, stream.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def read_cached(path: Path) -> list[CachedRecording]:
+    """Read the list of the recordings of a split; one of an older version has no captions."""
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        return [
+            CachedRecording(
+                row["name"],
+                row["label"],
+                int(row["offset_frames"]),
+                int(row["num_frames"]),
+                *read_words(row),
+            )
+            for row in csv.DictReader(stream)
+        ]
 
 
 def _measure(output: Path, splits: dict[str, Clips], encoder: Encoder) -> dict[str, Any]:
@@ -440,14 +478,7 @@ class Latents:
     @cached_property
     def recordings(self) -> list[CachedRecording]:
         """What the split holds, in its order."""
-        path = self.folder / f"recordings.{self.split}.csv"
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            return [
-                CachedRecording(
-                    row["name"], row["label"], int(row["offset_frames"]), int(row["num_frames"])
-                )
-                for row in csv.DictReader(stream)
-            ]
+        return read_cached(self.folder / f"recordings.{self.split}.csv")
 
     def read(self, index: int, start_frame: int, num_frames: int) -> Array:
         """Return frames of a recording, not normalised. Shape ``channels frames``."""

@@ -239,6 +239,8 @@ def _entry(file: _File, result: _Decoded) -> Entry:
         silent_share=round(measures.silent_share, 5),
         sha256=result.sha256,
         clipped_share=round(measures.clipped_share, 7),
+        labels=place.labels,
+        captions=place.captions,
     )
     return Entry(file.key, place.split, place.name, result.reason, result.detail, recording)
 
@@ -330,7 +332,7 @@ def _check(cache: CacheWriter, settings: PrepareSettings, output: Path, *, num_f
 def _describe(cache: CacheWriter, settings: PrepareSettings) -> dict[str, Any]:
     """Return the contents of ``dataset.json``."""
     rows = {split: cache.rows(split) for split in SPLITS}
-    labels = {row.label for some in rows.values() for row in some} - {""}
+    labels = {label for some in rows.values() for row in some for label in row.labels}
     reasons = Counter(entry.reason for entry in cache.entries if entry.reason)
     return {
         "rate_hz": settings.rate_hz,
@@ -353,5 +355,5 @@ def _summary(rows: Sequence[Recording], settings: PrepareSettings) -> dict[str, 
         "hours": round(samples_to_seconds(samples, rate_hz=settings.rate_hz) / 3600, 4),
         "segments": sum(-(-row.num_samples // segment) for row in rows),
         "groups": len({row.group for row in rows}),
-        "labels": dict(Counter(row.label for row in rows if row.label).most_common()),
+        "labels": dict(Counter(label for row in rows for label in row.labels).most_common()),
     }

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 from segue.audio.data.scan import Header, Source
+from segue.audio.data.words import Words
 from segue.core.split import SPLITS, SplitSettings, split_pieces
 from segue.errors import DataError
 
@@ -30,12 +31,15 @@ class Place(NamedTuple):
         name: unique path.
         label, group: as `segue.audio.data.cache.Recording` has them.
         split: one of the splits, or ``left out``.
+        labels, captions: as `segue.audio.data.words` has them.
     """
 
     name: str
     label: str
     group: str
     split: str
+    labels: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
 
 
 def place_files(
@@ -82,7 +86,8 @@ def _named(sources: Sequence[Source], headers: Sequence[Header], group_by: Group
         parts = PurePosixPath(source.path).parts
         label = listed.get("label", parts[0] if len(parts) > 1 else "")
         group = listed.get("group") or _group_of(name, len(parts), header, group_by)
-        places.append(Place(name, label, group, listed.get("split", "")))
+        words = Words((label,) if label else ()).with_caption()
+        places.append(Place(name, label, group, listed.get("split", ""), *words))
     return places
 
 

@@ -103,10 +103,12 @@ def test_a_listing_knows_better(tmp_path: Path) -> None:
         "not/there.mp3,test,Rock,8\n",
     )
     found = places(tmp_path, ["000/1.mp3", "000/2.mp3", "000/9.mp3", "001/3.mp3"])
-    assert found["000/1.mp3"] == Place("000/1.mp3", "Jazz", "7", "valid")
+    assert found["000/1.mp3"] == Place(
+        "000/1.mp3", "Jazz", "7", "valid", ("Jazz",), ("Jazz music",)
+    )
     assert found["000/2.mp3"] == Place("000/2.mp3", "", "file 000/2.mp3", "train")
     assert found["000/9.mp3"].split == "left out"
-    assert found["001/3.mp3"] == Place("001/3.mp3", "Rock", "7", "valid")  # as its group
+    assert found["001/3.mp3"][:4] == ("001/3.mp3", "Rock", "7", "valid")  # as its group
 
 
 def test_a_listing_without_labels_leaves_the_rule(tmp_path: Path) -> None:
