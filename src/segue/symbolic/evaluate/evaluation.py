@@ -58,7 +58,7 @@ from segue.symbolic.evaluate.systems import SystemSpec
 from segue.symbolic.grid import Grid
 from segue.symbolic.tokenizer import Tokenizer
 
-FORMAT = 1
+FORMAT = 2
 """Goes up whenever the same regions would be measured otherwise; kept results are then left alone."""
 
 CLEAN, CONTAMINATED = "clean", "near duplicate in the training music"

@@ -8,6 +8,7 @@ Assistant (Malandro, ISMIR 2023) and of the Anticipatory Music Transformer (Thic
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segue.core.files import write_text
+from segue.core.progress import Progress, silent
 from segue.core.seeds import generator
 from segue.errors import DataError, SettingError
 from segue.symbolic.evaluate.collection import TestPiece
@@ -26,6 +28,7 @@ FORMAT = 1
 _TRIES = 12
 _SECTION_BARS = 8
 _TOKENS_PER_NOTE = 5
+_KEPT_GRIDS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,13 +184,15 @@ def _beat_span(rng: np.random.Generator, vocabulary: Vocabulary, grid: Grid) -> 
 
 
 def _continuation(rng: np.random.Generator, _: Vocabulary, grid: Grid) -> list[Hole] | None:
-    """The rest of the piece is dropped, so that there is no future; see `drops_future`."""
+    """The hole asks for all that plays there, whether it played before or enters; of these notes none
+    is seen. The rest of the piece is dropped, so that there is no future; see `drops_future`.
+    """
     section = _section(rng, grid, _SECTION_BARS)
     if section is None or section[0] < 4:
         return None
     before = _programs(_here(grid, section[0] - 4, section[0]))
-    programs = [p for p in _programs(_here(grid, *section)) if p in before]
-    return [Hole(*section, tuple(programs))] if programs else None
+    programs = _programs(_here(grid, *section))
+    return [Hole(*section, tuple(programs))] if set(programs) & set(before) else None
 
 
 def _accompaniment(rng: np.random.Generator, _: Vocabulary, grid: Grid) -> list[Hole] | None:
@@ -235,31 +240,49 @@ def draw_regions(
     max_tokens: int = 800,
     min_notes: int = 4,
     seed: int = 0,
+    progress: Progress = silent,
 ) -> list[Region]:
     """Draw at most one region per piece and task.
 
-    A piece whose music gives no region of a task (too short, one instrument only) is passed over.
+    Every task begins elsewhere in the pieces and goes round, so that the first regions of different
+    tasks lie in different pieces. A piece whose music gives no region of a task (too short, one
+    instrument only) is passed over.
 
     Args:
-        pieces: in the order in which they are used.
+        pieces: in an order without meaning, as `open_collection` gives them.
         vocabulary: of the grids.
         tasks: names out of `TASKS`.
         per_task: most regions of a task; None is one per piece.
         max_tokens: largest region, in tokens of its original notes.
         min_notes: fewest notes of a region.
         seed: together with a piece's hash it fixes the region.
+        progress: who listens.
     """
-    found: dict[str, list[Region]] = {name: [] for name in tasks}
-    for piece in pieces:
-        open_tasks = [n for n, r in found.items() if per_task is None or len(r) < per_task]
-        if not open_tasks:
-            break
-        grid = piece.load()
-        for name in open_tasks:
-            holes = _draw(TASKS[name], piece, vocabulary, grid, (min_notes, max_tokens), seed)
-            if holes is not None:
-                found[name].append(Region(name, piece.name, piece.sha256, piece.group, holes))
-    return [region for regions in found.values() for region in regions]
+    names = list(tasks)
+    limits = (min_notes, max_tokens)
+    grids = lru_cache(maxsize=_KEPT_GRIDS)(lambda number: pieces[number].load())
+    found: list[Region] = []
+    with progress("drawing regions", total=len(names) * len(pieces)) as advance:
+        for name in names:
+            here: list[Region] = []
+            order = _rotated(name, len(pieces))
+            for done, number in enumerate(order):
+                if len(here) == per_task:
+                    advance(len(order) - done)
+                    break
+                piece = pieces[number]
+                holes = _draw(TASKS[name], piece, vocabulary, grids(number), limits, seed)
+                if holes is not None:
+                    here.append(Region(name, piece.name, piece.sha256, piece.group, holes))
+                advance()
+            found += here
+    return found
+
+
+def _rotated(task: str, count: int) -> list[int]:
+    """Return the numbers of pieces in the order of a task, whatever other tasks there are."""
+    start = list(TASKS).index(task) * count // len(TASKS)
+    return [*range(start, count), *range(start)]
 
 
 def _draw(
