@@ -261,7 +261,8 @@ def others(beside: Sequence[str], baselines: Path | None) -> list[SystemSpec]:
         from segue.symbolic.baselines.storage import LIST_NAME
 
         names = list(load_baselines(baselines))
-        stamp = sha256_of(baselines / LIST_NAME)[:16]
+        files = (baselines / LIST_NAME, baselines / "tokenizer.json")
+        stamp = hashlib.sha256(" ".join(map(sha256_of, files)).encode()).hexdigest()[:16]
         found += [SystemSpec("baseline", name, str(baselines), stamp) for name in names]
     return found
 

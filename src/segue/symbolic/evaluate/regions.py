@@ -184,8 +184,9 @@ def _beat_span(rng: np.random.Generator, vocabulary: Vocabulary, grid: Grid) -> 
 
 
 def _continuation(rng: np.random.Generator, _: Vocabulary, grid: Grid) -> list[Hole] | None:
-    """The hole asks for all that plays there, whether it played before or enters; of these notes none
-    is seen. The rest of the piece is dropped, so that there is no future; see `drops_future`.
+    """Ask for all that plays there, whether it played before or enters: none of it is seen.
+
+    The rest of the piece is dropped, so that there is no future; see `drops_future`.
     """
     section = _section(rng, grid, _SECTION_BARS)
     if section is None or section[0] < 4:
