@@ -1,0 +1,258 @@
+"""Sliced Wasserstein distance between two sets of latents: what the second stage makes of the first's.
+
+Frames are points, channels their coordinates. Along one direction the Wasserstein distance between
+two sets of points is the area between their quantile functions, exact for sets of any two sizes; the
+sliced distance is its mean over random directions (Rabin, Peyré, Delon and Bernot, *Wasserstein
+Barycenter and Its Application to Texture Mixing*, 2011; Bonneel et al., 2015). It sees which latents
+occur, never in what order.
+
+Two halves of real music are never at distance 0 either, the less so the fewer clips: that floor is
+given beside every value, and the value at the floor's size with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segue.audio.evaluate.distances import Floor
+from segue.audio.latents import LatentSpec
+from segue.core.progress import Progress, silent, track
+from segue.core.seeds import generator
+from segue.core.statistics import Interval
+from segue.errors import DataError, SettingError
+
+Floats = NDArray[np.floating]
+Order = Literal[1, 2]
+
+NUM_DIRECTIONS = 128
+MOST_FRAMES = 100_000
+"""Of more frames a random choice is taken on each side."""
+
+_TAIL = 0.025
+
+
+@dataclass(frozen=True)
+class SlicedReport:
+    """A sliced Wasserstein distance and what to hold it against.
+
+    Attributes:
+        distance: of the other latents from the reference, with a 95 % interval over clips of both.
+        floor: between random halves of the reference.
+        at_floor: mean distance between as many clips of each side as a half of the floor has; this,
+            not `distance`, compares with the floor.
+        order: 1 or 2, the exponent of the distance along a direction.
+        num_directions: random directions.
+        num_clips, num_reference: clips of the two sides (recordings where groups were given).
+    """
+
+    distance: Interval
+    floor: Floor
+    at_floor: float
+    order: Order
+    num_directions: int
+    num_clips: int
+    num_reference: int
+
+
+def directions(channels: int, count: int, *, seed: int = 0) -> NDArray[np.float64]:
+    """Return random unit vectors, evenly spread. Shape ``count channels``.
+
+    Raises:
+        SettingError: a number below 1.
+    """
+    if channels < 1 or count < 1:
+        raise SettingError(f"{count} directions in {channels} channels are not possible.")
+    drawn = generator(seed, "directions").standard_normal((count, channels))
+    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+
+def sliced_wasserstein(
+    first: Floats,
+    second: Floats,
+    *,
+    order: Order = 1,
+    num_directions: int = NUM_DIRECTIONS,
+    seed: int = 0,
+) -> float:
+    """Return the sliced Wasserstein distance between two sets of points.
+
+    ``(mean over directions of W_p^p)^(1/p)``. The same seed takes the same directions, so that it is
+    symmetric, and in one dimension the plain distance.
+
+    Args:
+        first: shape ``points dims``.
+        second: the same dims, any number of points.
+        order: p, 1 or 2.
+        num_directions: how many directions.
+        seed: of the directions.
+
+    Raises:
+        DataError: a set is empty or not finite, or the dimensions differ.
+        SettingError: `num_directions` is below 1.
+    """
+    _check(first, second)
+    axes = directions(first.shape[1], num_directions, seed=seed)
+    sides = [np.sort(points @ axes.T, axis=0) for points in (first, second)]
+    return _distance(sides[0], sides[1], order)
+
+
+def sliced_report(
+    reference: Sequence[Floats],
+    other: Sequence[Floats],
+    *,
+    spec: LatentSpec | None = None,
+    reference_groups: Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
+    order: Order = 1,
+    num_directions: int = NUM_DIRECTIONS,
+    num_draws: int = 100,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> SlicedReport:
+    """Compare the latents of clips with those of real ones.
+
+    The interval comes from random halves of both sides, laid about the value (see
+    `segue.audio.evaluate.distances.frechet_interval`: resampling with repetition would only grow a
+    distance that cannot be below zero).
+
+    Args:
+        reference: latents of real clips, each ``channels frames``.
+        other: latents of the clips to judge.
+        spec: given latents are as a decoder sees them and are normalised by it; without it they are
+            taken as normalised.
+        reference_groups: recording of each clip of the reference; each its own by default.
+        groups: the same of the other clips.
+        order: see `sliced_wasserstein`.
+        num_directions: how many directions.
+        num_draws: of halves, for the interval and for the floor.
+        seed: of the directions and of the draws.
+        progress: who listens.
+
+    Raises:
+        DataError: fewer than 4 clips on a side, channels that differ, or values that are not finite.
+        SettingError: groups and clips differ in number, or a number is below 1.
+    """
+    if num_draws < 1:
+        raise SettingError(f"An interval needs 1 draw or more; {num_draws} were asked for.")
+    real = _cloud(reference, reference_groups, spec, generator(seed, "frames", "reference"))
+    made = _cloud(other, groups, spec, generator(seed, "frames", "other"))
+    _check(real.frames, made.frames)
+    axes = directions(real.frames.shape[1], num_directions, seed=seed)
+    sides = _Sorted(real, axes), _Sorted(made, axes)
+    value = _distance(sides[0].values, sides[1].values, order)
+    rng = generator(seed, "halves")
+    size = min(real.num_clips, made.num_clips) // 2
+    spread, floor, matched = [], [], []
+    for _ in track(range(num_draws), "latent distances", progress=progress):
+        halves = [side.draw(rng, side.num_clips // 2)[0] for side in sides]
+        spread.append(_distance(halves[0], halves[1], order))
+        one, two = sides[0].draw(rng, size, size)
+        floor.append(_distance(one, two, order))
+        matched.append(_distance(one, sides[1].draw(rng, size)[0], order))
+    low, high = np.quantile(np.array(spread) - np.mean(spread) + value, [_TAIL, 1 - _TAIL])
+    return SlicedReport(
+        distance=Interval(value, float(low), float(high), made.num_clips),
+        floor=Floor(float(np.mean(floor)), float(np.quantile(floor, 1 - _TAIL)), size),
+        at_floor=float(np.mean(matched)),
+        order=order,
+        num_directions=num_directions,
+        num_clips=made.num_clips,
+        num_reference=real.num_clips,
+    )
+
+
+@dataclass(frozen=True)
+class _Cloud:
+    """Frames ``frames channels`` and the number of the clip of each."""
+
+    frames: NDArray[np.float32]
+    clips: NDArray[np.int64]
+
+    @property
+    def num_clips(self) -> int:
+        return int(self.clips.max()) + 1
+
+
+class _Sorted:
+    """A cloud's projections, sorted along every direction, so that draws of clips need no sort."""
+
+    def __init__(self, cloud: _Cloud, axes: NDArray[np.float64]) -> None:
+        projected = cloud.frames @ axes.T.astype(np.float32)
+        order = np.argsort(projected, axis=0, kind="stable")
+        self.values = np.take_along_axis(projected, order, axis=0)
+        self._clips = cloud.clips[order]
+        self.num_clips = cloud.num_clips
+
+    def draw(self, rng: np.random.Generator, *sizes: int) -> list[Floats]:
+        """Return sorted projections of disjoint random choices of clips, one for each size."""
+        drawn = rng.permutation(self.num_clips)
+        parts, start = [], 0
+        for size in sizes:
+            taken = np.zeros(self.num_clips, bool)
+            taken[drawn[start : start + size]] = True
+            kept = taken[self._clips]
+            count = self.values.shape[1]
+            parts.append(self.values.T[kept.T].reshape(count, -1).T)
+            start += size
+        return parts
+
+
+def _cloud(
+    clips: Sequence[Floats],
+    groups: Sequence[str] | None,
+    spec: LatentSpec | None,
+    rng: np.random.Generator,
+) -> _Cloud:
+    """Put the frames of clips together, normalised; a random choice of very many."""
+    names = [str(index) for index in range(len(clips))] if groups is None else list(groups)
+    if len(names) != len(clips):
+        raise SettingError(f"{len(clips)} clips and {len(names)} groups were given.")
+    if len(set(names)) < 4:
+        raise DataError(f"A distance of latents needs 4 clips or more on each side; {len(clips)}.")
+    if len({np.shape(clip)[0] for clip in clips}) > 1 or any(np.ndim(clip) != 2 for clip in clips):
+        raise DataError("Latents must have the shape [channels, frames], all the same channels.")
+    parts = [np.asarray(clip, np.float32) for clip in clips]
+    if spec is not None:
+        if spec.channels != parts[0].shape[0]:
+            raise DataError(
+                f"Latents of {parts[0].shape[0]} channels, but a spec of {spec.channels}."
+            )
+        parts = [spec.normalise(part) for part in parts]
+    _, numbers = np.unique(names, return_inverse=True)
+    frames = np.concatenate([part.T for part in parts])
+    members = np.repeat(numbers, [part.shape[1] for part in parts])
+    if len(frames) > MOST_FRAMES:
+        kept = np.sort(rng.choice(len(frames), MOST_FRAMES, replace=False))
+        frames, members = frames[kept], members[kept]
+    return _Cloud(frames, members)
+
+
+def _check(first: Floats, second: Floats) -> None:
+    """Refuse what has no distance."""
+    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
+        raise DataError(
+            f"A sliced distance needs two sets of points of one dimension; shapes {first.shape} and "
+            f"{second.shape} were given."
+        )
+    if not len(first) or not len(second):
+        raise DataError("A sliced distance needs at least one point on each side.")
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise DataError("A sliced distance was asked for over values that are not finite.")
+
+
+def _distance(first: Floats, second: Floats, order: Order) -> float:
+    """Return the distance of sorted projections. Shapes ``points directions``."""
+    if len(first) == len(second):
+        gaps = np.abs(first - second)
+        powers = (gaps**order).mean(axis=0, dtype=np.float64)
+    else:
+        # Both quantile functions are constant between multiples of 1/n and 1/m; counted in 1/(nm).
+        one, two = len(first), len(second)
+        ends = np.union1d(np.arange(1, one + 1) * two, np.arange(1, two + 1) * one)
+        starts = np.concatenate([[0], ends[:-1]])
+        gaps = np.abs(first[starts // two] - second[starts // one])
+        powers = ((ends - starts) / (one * two)) @ (gaps**order)
+    return float(powers.mean() ** (1 / order))
