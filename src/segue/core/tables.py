@@ -2,10 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from segue.core.files import write_text
+from segue.core.files import atomic_path, write_text
 from segue.errors import DataError
 
 
@@ -60,3 +60,18 @@ def write_table(path: Path, heads: tuple[str, ...], rows: Iterable[tuple[str, ..
     writer.writerow(heads)
     writer.writerows(rows)
     write_text(path, text.getvalue())
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write a table row by row, whole or not at all; names need not be valid Unicode.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)

@@ -3,7 +3,6 @@
 Every step leaves its results in a folder, so that an interrupted run is taken up where it stopped.
 """
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,10 +15,11 @@ import numpy as np
 from pydantic import Field
 
 from segue.core.config import StrictModel
-from segue.core.files import atomic_path, write_text
+from segue.core.files import write_text
 from segue.core.pool import Runner, run_jobs
 from segue.core.progress import Progress, silent
 from segue.core.seeds import generator
+from segue.core.tables import write_csv
 from segue.errors import DataError, MissingExtraError
 from segue.symbolic.codec import encode_file
 from segue.symbolic.data.grouping import DuplicateSettings, group_pieces
@@ -218,21 +218,6 @@ def _members(keyed: Iterable[tuple[str, str]]) -> list[list[str]]:
 
 def _copies(groups: Sequence[Sequence[str]]) -> Copies:
     return Copies(len(groups), sum(map(len, groups)))
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write a table, whole or not at all.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
-    ):
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
 
 
 # Notes -------------------------------------------------------------------------------------------

@@ -1,54 +1,14 @@
 """The pictures of a collection of MIDI, each with its table and the words that explain it."""
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
 
+from segue.core.counts import percent, ranked
 from segue.core.report import Cell
+from segue.plots.exhibits import Exhibit, bars_exhibit, histogram_exhibit
 from segue.symbolic.data.collection import Collection, ExploreSettings
-from segue.symbolic.data.tally import MOST_NOTES_PER_BAR, MOST_TEMPO, PARTS_PER_QUARTER, quantile
+from segue.symbolic.data.tally import MOST_NOTES_PER_BAR, MOST_TEMPO, PARTS_PER_QUARTER
 from segue.symbolic.instruments import DRUMS
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-ROWS_SHOWN: Final = 15
-"""Rows of a table that a page shows; its file has all."""
-
-_BARS_DRAWN = 25
-_BINS = 40
-_TAIL: Final = 0.98
-
-
-@dataclass(frozen=True, eq=False)
-class Exhibit:
-    """A picture with its table.
-
-    Attributes:
-        name: of the files, without ending.
-        heading: of its section on the page.
-        text: what is counted, and how.
-        figure: the picture.
-        alt: the picture in words.
-        header, rows: the table, most frequent first where its rows are names.
-        shown: rows of the table that the page shows; the file has all.
-    """
-
-    name: str
-    heading: str
-    text: str
-    figure: "Figure"
-    alt: str
-    header: tuple[str, ...]
-    rows: list[list[Cell]]
-    shown: int = ROWS_SHOWN
-
-
-def ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Return the most frequent first; equal ones by name."""
-    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
 def flat_share(found: Collection, settings: ExploreSettings) -> float | None:
@@ -57,12 +17,6 @@ def flat_share(found: Collection, settings: ExploreSettings) -> float | None:
     total = sum(counts.values())
     flat = sum(n for value, n in counts.items() if int(value) <= settings.flat_velocities)
     return round(flat / total, 4) if total else None
-
-
-def _percent(part: float, whole: float) -> str:
-    if not whole:
-        return "–"
-    return "<0.1 %" if 0 < part / whole < 0.0005 else f"{100 * part / whole:.1f} %"
 
 
 def exhibits(found: Collection, settings: ExploreSettings) -> Iterator[Exhibit]:
@@ -88,11 +42,11 @@ def _instruments(found: Collection) -> Exhibit:
     tally = found.tally
     most = ranked(tally["instrument_files"])
     rows: list[list[Cell]] = [
-        [name, files, _percent(files, found.num_used), tally["instrument_tracks"][name],
+        [name, files, percent(files, found.num_used), tally["instrument_tracks"][name],
          tally["instrument_notes"][name]]
         for name, files in most
     ]  # fmt: skip
-    return _bars(
+    return bars_exhibit(
         "instruments",
         "Instruments",
         "Files in which an instrument plays at least one note. Instruments are the General MIDI "
@@ -108,7 +62,7 @@ def _instruments(found: Collection) -> Exhibit:
 
 def _tempos(found: Collection) -> Exhibit:
     stated = found.tally["stated"]["tempo"]
-    return _histogram(
+    return histogram_exhibit(
         "tempos",
         "Tempos",
         "The tempo that lasts longest in each file, in quarter notes a minute. "
@@ -125,12 +79,12 @@ def _signatures(found: Collection) -> Exhibit:
     most = ranked(tally["signature_files"])
     bars = sum(tally["signature_bars"].values())
     rows: list[list[Cell]] = [
-        [name, files, _percent(files, found.num_used), tally["signature_bars"][name],
-         _percent(tally["signature_bars"][name], bars)]
+        [name, files, percent(files, found.num_used), tally["signature_bars"][name],
+         percent(tally["signature_bars"][name], bars)]
         for name, files in most
     ]  # fmt: skip
     missing = found.num_used - tally["stated"]["signature"]
-    return _bars(
+    return bars_exhibit(
         "time_signatures",
         "Time signatures",
         "Files in which at least one bar has this time signature; a file may count under several. "
@@ -150,7 +104,7 @@ def _token_exhibits(found: Collection) -> Iterator[Exhibit]:
     where = f"Counted in {counts.files:,} of the files, drawn at random."
     if counts.tokens:
         total = sum(counts.tokens.values())
-        yield _bars(
+        yield bars_exhibit(
             "tokens",
             "Most frequent tokens",
             "REMI tokens after training the tokenizer on these files (byte-pair merges within bars, "
@@ -161,7 +115,7 @@ def _token_exhibits(found: Collection) -> Iterator[Exhibit]:
             header=("Token", "Occurrences", "Share"),
         )
     total = sum(counts.types.values())
-    yield _bars(
+    yield bars_exhibit(
         "token_types",
         "Token types",
         f"REMI tokens by type, before any merging: {total:,} in all. {where}",
@@ -174,7 +128,7 @@ def _token_exhibits(found: Collection) -> Iterator[Exhibit]:
 
 def _bars_and_lengths(found: Collection) -> Iterator[Exhibit]:
     tally = found.tally
-    yield _histogram(
+    yield histogram_exhibit(
         "notes_per_bar",
         "Notes per bar",
         "Notes that begin in each bar, all tracks together. Bars with more than "
@@ -182,14 +136,14 @@ def _bars_and_lengths(found: Collection) -> Iterator[Exhibit]:
         tally["notes_per_bar"],
         labels=("Notes in a bar", "Bars"),
     )
-    yield _histogram(
+    yield histogram_exhibit(
         "length_bars",
         "Length in bars",
         "Bars from the beginning of the file to the end of its last note.",
         tally["bars"],
         labels=("Bars", "Files"),
     )
-    yield _histogram(
+    yield histogram_exhibit(
         "length_minutes",
         "Length in minutes",
         "Time from the beginning of the file to the end of its last note, at its own tempos.",
@@ -202,7 +156,7 @@ def _polyphony(found: Collection) -> Exhibit:
     quarters = {
         level: round(parts / PARTS_PER_QUARTER) for level, parts in found.tally["polyphony"].items()
     }
-    return _histogram(
+    return histogram_exhibit(
         "polyphony",
         "Polyphony",
         "How many pitched notes sound at once, in quarter notes of time, all files together. Drums "
@@ -215,7 +169,7 @@ def _polyphony(found: Collection) -> Exhibit:
 def _pitches(found: Collection) -> Iterator[Exhibit]:
     if not found.tally["pitch_notes"]:
         return
-    yield _histogram(
+    yield histogram_exhibit(
         "pitches",
         "Pitches",
         "Pitches of all notes but drums; 60 is middle C.",
@@ -224,7 +178,7 @@ def _pitches(found: Collection) -> Iterator[Exhibit]:
         tail=1,
         width=1,
     )
-    yield _histogram(
+    yield histogram_exhibit(
         "pitch_range",
         "Pitch range",
         "Semitones from the lowest to the highest note of each file, without drums.",
@@ -237,7 +191,7 @@ def _pitches(found: Collection) -> Iterator[Exhibit]:
 
 def _velocities(found: Collection, settings: ExploreSettings) -> Iterator[Exhibit]:
     flat = flat_share(found, settings) or 0.0
-    yield _histogram(
+    yield histogram_exhibit(
         "velocities_per_file",
         "Velocities: flat or expressive",
         f"Different velocities in each file. {100 * flat:.1f} % of the files are flat: they have at "
@@ -248,7 +202,7 @@ def _velocities(found: Collection, settings: ExploreSettings) -> Iterator[Exhibi
         tail=1,
         width=1,
     )
-    yield _histogram(
+    yield histogram_exhibit(
         "velocities",
         "Velocities of the notes",
         "Velocities of all notes, drums included.",
@@ -260,7 +214,7 @@ def _velocities(found: Collection, settings: ExploreSettings) -> Iterator[Exhibi
 
 
 def _left_out(found: Collection) -> Exhibit:
-    return _bars(
+    return bars_exhibit(
         "left_out_reasons",
         "Files left out",
         f"{len(found.left_out):,} of {found.num_files:,} files are not in any of the other pictures, "
@@ -275,12 +229,12 @@ def _left_out(found: Collection) -> Exhibit:
 def _copies(found: Collection) -> Exhibit:
     rows: list[list[Cell]] = [
         [kind.capitalize(), copies.groups, copies.files, copies.files - copies.groups,
-         _percent(copies.files - copies.groups, found.num_used)]
+         percent(copies.files - copies.groups, found.num_used)]
         for kind, copies in found.copies.items()
     ]  # fmt: skip
     sizes = Counter(len(group) for group in found.groups)
     shown = {_group_name(size): count for size, count in sorted(sizes.items())}
-    return _bars(
+    return bars_exhibit(
         "duplicates",
         "Duplicates",
         "Groups of files that hold the same music. Equal files agree in every byte; equal notes agree "
@@ -298,80 +252,3 @@ def _copies(found: Collection) -> Exhibit:
 
 def _group_name(size: int) -> str:
     return f"{size} files"
-
-
-def _bars(
-    name: str,
-    heading: str,
-    text: str,
-    counted: Sequence[tuple[str, int]],
-    *,
-    whole: float,
-    x_label: str,
-    header: tuple[str, ...],
-    rows: list[list[Cell]] | None = None,
-    colours: Mapping[str, str] | None = None,
-) -> Exhibit:
-    """Make an exhibit of names and how often they occur."""
-    from segue.plots.collection import ranked_bars
-
-    drawn = counted[:_BARS_DRAWN]
-    title = heading if len(drawn) == len(counted) else f"{heading}: the {len(drawn)} at the top"
-    figure = ranked_bars(
-        [key for key, _ in drawn],
-        [count for _, count in drawn],
-        title=title,
-        x_label=x_label,
-        texts=[f"{count:,}  ({_percent(count, whole)})" for _, count in drawn],
-        colours=colours,
-    )
-    first = "; ".join(f"{key}: {count:,}" for key, count in drawn[:5])
-    alt = f"Bars of {heading.lower()}. {first}."
-    if rows is None:
-        rows = [[key, count, _percent(count, whole)] for key, count in counted]
-    return Exhibit(name, heading, text, figure, alt, header, rows)
-
-
-def _histogram(
-    name: str,
-    heading: str,
-    text: str,
-    counts: Mapping[str, int],
-    *,
-    labels: tuple[str, str],
-    width: float | None = None,
-    tail: float = _TAIL,
-) -> Exhibit:
-    """Make an exhibit of numbers and how often they occur."""
-    from segue.plots.collection import histogram
-
-    numbers = {float(key): float(count) for key, count in counts.items()} or {0.0: 0.0}
-    present = dict(counts) or {"0": 1}
-    top = quantile(present, tail)
-    width = width or _nice_width(top / _BINS, whole=all("." not in key for key in counts))
-    median = quantile(present, 0.5)
-    figure = histogram(
-        numbers,
-        title=heading,
-        x_label=labels[0],
-        y_label=labels[1],
-        width=width,
-        top=top,
-        marks={"median": median},
-    )
-    alt = (
-        f"Histogram of {heading.lower()}. Median {median:g}, nine in ten between "
-        f"{quantile(present, 0.05):g} and {quantile(present, 0.95):g}."
-    )
-    rows: list[list[Cell]] = [
-        [f"{value:g}", int(count)] for value, count in sorted(numbers.items())
-    ]
-    return Exhibit(name, heading, text, figure, alt, labels, rows, shown=0)
-
-
-def _nice_width(wanted: float, *, whole: bool) -> float:
-    """Return the next of 1, 2, 5, 10, 20, ... (or their tenths and hundredths) above a width."""
-    exponent = math.floor(math.log10(wanted)) if wanted > 0 else 0
-    widths = [factor * 10.0**power for power in (exponent, exponent + 1) for factor in (1, 2, 5)]
-    chosen = next(width for width in widths if width >= wanted)
-    return max(1.0, chosen) if whole else chosen

@@ -8,21 +8,22 @@ goes on there after an interruption.
 import json
 import math
 import os
-import shutil
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from segue.core.files import write_bytes, write_text
+from segue.core.counts import quantile, ranked
+from segue.core.files import write_text
 from segue.core.progress import Progress, silent
 from segue.core.report import Cell, Page
+from segue.core.staging import STATISTICS, staged
+from segue.core.tables import write_csv
 from segue.errors import DataError
-from segue.symbolic.data.collection import Collection, ExploreSettings, collect, write_csv
-from segue.symbolic.data.exhibits import ROWS_SHOWN, Exhibit, exhibits, flat_share, ranked
-from segue.symbolic.data.tally import quantile
+from segue.plots.exhibits import ROWS_SHOWN, show_exhibit
+from segue.symbolic.data.collection import Collection, ExploreSettings, collect
+from segue.symbolic.data.exhibits import exhibits, flat_share
 
-_LONGEST_TEXT = 90
 _SPREADS: Final = (
     ("Notes in a piece", "notes"),
     ("Tracks in a piece", "tracks"),
@@ -67,57 +68,22 @@ def explore(
     """
     folder, target, settings = Path(folder), Path(target), settings or ExploreSettings()
     workers = (os.cpu_count() or 1) if workers is None else workers
-    _check_target(target)
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder. Name a folder that holds MIDI files.")
-    work = target.absolute().parent / f".{target.name}.exploring"
-    stage, result = work / "stage", work / "result"
-    _make_empty(result)
-    shutil.rmtree(work / "earlier", ignore_errors=True)
-    stage.mkdir(exist_ok=True)
-    table = result / "tables" / "files.csv"
-    found = collect(folder, stage, table, settings, workers=workers, progress=progress)
-    statistics = summary(found, settings)
-    shown = list(exhibits(found, settings))
-    with progress("drawing", total=len(shown)) as advance:
-        page = _page(found, settings)
-        for exhibit in shown:
-            _show(exhibit, page, result)
-            advance()
-    _close(found, page, result)
-    page.save(result / "index.html")
-    write_text(result / "statistics.json", json.dumps(statistics, indent=1) + "\n")
-    _publish(result, target, work)
+    with staged(target, command="segue midi explore") as (stage, result):
+        table = result / "tables" / "files.csv"
+        found = collect(folder, stage, table, settings, workers=workers, progress=progress)
+        statistics = summary(found, settings)
+        shown = list(exhibits(found, settings))
+        with progress("drawing", total=len(shown)) as advance:
+            page = _page(found, settings)
+            for exhibit in shown:
+                show_exhibit(exhibit, page, result)
+                advance()
+        _close(found, page, result)
+        page.save(result / "index.html")
+        write_text(result / STATISTICS, json.dumps(statistics, indent=1) + "\n")
     return statistics
-
-
-def _check_target(target: Path) -> None:
-    """Refuse a folder that holds other things."""
-    holds = list(target.iterdir()) if target.is_dir() else [target] if target.exists() else []
-    if holds and not (target / "statistics.json").is_file():
-        raise DataError(
-            f"{target} is there already and was not written by `segue midi explore`. Name a new folder."
-        )
-
-
-def _make_empty(folder: Path) -> None:
-    """Make an empty folder, whatever an interrupted run left there."""
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise DataError(f"Cannot make the folder {folder}: {error.strerror or error}.") from error
-
-
-def _publish(result: Path, target: Path, work: Path) -> None:
-    """Put the result in the place of an earlier one, and remove what is no longer needed."""
-    try:
-        if target.exists():
-            target.rename(work / "earlier")
-        result.rename(target)
-    except OSError as error:
-        raise DataError(f"Cannot write {target}: {error.strerror or error}.") from error
-    shutil.rmtree(work, ignore_errors=True)
 
 
 # Numbers -----------------------------------------------------------------------------------------
@@ -212,30 +178,6 @@ def _add_collections(page: Page, counts: Mapping[str, int]) -> None:
     if len(rows) > ROWS_SHOWN:
         caption = f"Files in the pictures, by top folder; the largest {ROWS_SHOWN} of {len(rows)}."
     page.table(rows[:ROWS_SHOWN], header=("Folder", "Files"), caption=caption)
-
-
-def _show(exhibit: Exhibit, page: Page, result: Path) -> None:
-    """Put an exhibit on the page, and its picture and table into files."""
-    from segue.plots.collection import png_bytes
-
-    png = png_bytes(exhibit.figure)
-    write_bytes(result / "pictures" / f"{exhibit.name}.png", png)
-    write_csv(result / "tables" / f"{exhibit.name}.csv", exhibit.header, exhibit.rows)
-    page.heading(exhibit.heading)
-    page.text(exhibit.text)
-    page.picture(png, alt=exhibit.alt)
-    if exhibit.shown:
-        cut = len(exhibit.rows) > exhibit.shown
-        caption = f"The first {exhibit.shown} of {len(exhibit.rows):,}." if cut else ""
-        rows = [[_cut(cell) for cell in row] for row in exhibit.rows[: exhibit.shown]]
-        page.table(rows, header=exhibit.header, caption=caption)
-
-
-def _cut(cell: Cell) -> Cell:
-    """Shorten a long text, such as a token that stands for a whole bar."""
-    if not isinstance(cell, str) or len(cell) <= _LONGEST_TEXT:
-        return cell
-    return f"{cell[: _LONGEST_TEXT // 2]} … {cell[-_LONGEST_TEXT // 2 :]}"
 
 
 def _close(found: Collection, page: Page, result: Path) -> None:

@@ -88,28 +88,6 @@ def add_to(total: Tally, other: Mapping[str, Mapping[str, int]]) -> None:
         total.setdefault(name, Counter()).update(counts)
 
 
-def quantile(counts: Mapping[str, int], share: float) -> float:
-    """Return the smallest number that at least this share of all lies at or below.
-
-    Args:
-        counts: how often each number occurs, numbers written as words.
-        share: from 0 to 1; 0.5 gives the lower median.
-
-    Raises:
-        DataError: nothing was counted.
-    """
-    ordered = sorted((float(key), count) for key, count in counts.items())
-    total = sum(count for _, count in ordered)
-    if not total:
-        raise DataError("Nothing was counted, so there is no quantile.")
-    reached = 0
-    for value, count in ordered:
-        reached += count
-        if reached >= share * total:
-            return value
-    return ordered[-1][0]
-
-
 def measure(content: bytes) -> tuple[PieceRow, Tally]:
     """Measure a MIDI file that is known to hold notes.
 

@@ -7,8 +7,9 @@ import pytest
 from symusic import Note, Score, Tempo, TimeSignature, Track
 from symusic.core import ScoreTick
 
+from segue.core.counts import quantile
 from segue.errors import DataError
-from segue.symbolic.data.tally import PARTS_PER_QUARTER, Tally, add_to, measure, quantile
+from segue.symbolic.data.tally import PARTS_PER_QUARTER, Tally, add_to, measure
 
 Q = 480
 
