@@ -9,11 +9,13 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segue.audio.condition import NOTHING, Condition
 from segue.audio.diffusion.samplers import SamplerSettings
 from segue.audio.loaded import AudioModel
 from segue.audio.loudness import Measures, SignalMeter
@@ -45,30 +47,40 @@ class Maker:
     Attributes:
         model: the bundle.
         settings: of the sampler.
-        label: asked for; None for none.
+        condition: what is asked for.
+        negative: what guidance is to lead away from.
         seed: same seed, same sound.
         progress: told of every call of the diffusion network.
 
     Raises:
-        SettingError: the label is unknown, or the seed is negative.
+        SettingError: a label is unknown, the model knows no text, there is no guidance to lead away
+            from anything, or the seed is negative.
+        MissingExtraError: what reads texts is not installed.
     """
 
     model: AudioModel
     settings: SamplerSettings
-    label: str | None = None
+    condition: Condition = NOTHING
+    negative: Condition = NOTHING
     seed: int = 0
     progress: Progress = silent
 
     def __post_init__(self) -> None:
-        """Check label and seed before any work is done."""
+        """Check all choices before any work is done."""
+        if self.negative and self.settings.guidance == 1:
+            raise SettingError(
+                "What is not wanted is kept away by guidance, and a guidance of 1 is none. "
+                "Give more, such as 3."
+            )
         _ = self.drawer
 
-    @property
+    @cached_property
     def drawer(self) -> Drawer:
         """What draws the latents."""
         if self.seed < 0:
             raise SettingError(f"A seed must be 0 or above, but {self.seed} was given.")
-        return Drawer(self.model, self.settings, self.model.label_index(self.label), self.seed)
+        told, negative = self.model.told(self.condition), self.model.told(self.negative)
+        return Drawer(self.model, self.settings, told, negative, self.seed)
 
     def plan(self, first: int, last: int, total: int, *, backwards: bool = False) -> list[Window]:
         """Lay windows of the model's length, see `segue.audio.windows.plan` and `plan_backwards`."""

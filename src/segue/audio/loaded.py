@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from segue.audio.codec import Codec, CodecSettings
+from segue.audio.condition import Condition, TextSettings, Told, shares
 from segue.audio.diffusion.denoisers import StepDenoiser, data_prediction
 from segue.audio.diffusion.samplers import SamplerSettings
 from segue.audio.diffusion.schedules import (
@@ -27,6 +28,10 @@ from segue.runtime.graph import Graph, Runner
 
 DEFAULT_BUNDLE: Final = "ldmg-small"
 """Name of the bundle that commands for sound use when none is named."""
+
+
+_MOST_SHOWN = 20
+"""Labels that a message lists."""
 
 
 class AudioFormat(StrictModel):
@@ -49,6 +54,8 @@ class Parts(StrictModel):
     patch: int = Field(default=1, ge=1)
     """Lengths are multiples of so many latent frames."""
     labels: tuple[str, ...] = ()
+    text: TextSettings | None = None
+    """What makes vectors of texts; none where the model knows no text."""
     sampling: SamplerSettings = SamplerSettings()
     schedule: ScheduleSettings | None = None
     """Of the training; by default that of the objective."""
@@ -111,14 +118,15 @@ class AudioModel:
             BundleError: a network has not the inputs and outputs of the kind that the config says.
         """
         sound = "audio" if parts.codec.front == "waveform" else "spectrum"
+        told = {"labels": bool(parts.labels), "text": parts.text is not None}
         for what, graph, needed in (
             ("encoder", encoder, {sound}),
             ("decoder", decoder, {"latents"}),
-            ("transformer", transformer, {"latents", "time"}),
+            ("transformer", transformer, {"latents", "time"} | {n for n in told if told[n]}),
         ):
             if missing := needed - set(graph.inputs):
                 raise BundleError(
-                    f"The {what} of the bundle {name} has no input {', '.join(missing)}. "
+                    f"The {what} of the bundle {name} has no input {', '.join(sorted(missing))}. "
                     "Its config and its graphs do not belong together: export the bundle again."
                 )
         codec = Codec(
@@ -147,20 +155,56 @@ class AudioModel:
         settings = self.parts.schedule
         return make_schedule(settings or ScheduleSettings(schedule=self.parts.objective))
 
-    def label_index(self, label: str | None) -> int:
-        """Return the number that stands for a label, 0 for none.
+    def told(self, condition: Condition) -> Told:
+        """Return a condition as the network sees it.
 
         Raises:
-            SettingError: the model does not know the label.
+            SettingError: the model does not know a label, or knows no text.
+            MissingExtraError: what reads texts is not installed.
         """
-        if label is None or not label.strip():
-            return 0
+        named = [label for label in condition.labels if label.strip()]
+        indices = dict.fromkeys(self._label_index(label) for label in named)
+        return Told(shares(list(indices), len(self.labels)), self._text_vector(condition.text))
+
+    def _label_index(self, label: str) -> int:
+        """Return the place of a label among the model's."""
         folded = [known.casefold() for known in self.labels]
         if label.strip().casefold() in folded:
-            return folded.index(label.strip().casefold()) + 1
+            return folded.index(label.strip().casefold())
+        if not self.labels:
+            raise SettingError(
+                f"The model {self.name} knows no labels, so {label!r} cannot be asked for. Leave it "
+                "out, or choose another model."
+            )
         guess = nearest(label, self.labels)
-        hint = f"did you mean {guess}?" if guess else f"known: {', '.join(self.labels) or 'none'}"
-        raise SettingError(f"The model {self.name} does not know the label {label!r} ({hint}).")
+        hint = f"did you mean {guess}?" if guess else f"it knows {_listed(self.labels)}."
+        raise SettingError(
+            f"The model {self.name} does not know the label {label!r}; {hint} "
+            f"`segue models show {self.name}` lists all that it knows."
+        )
+
+    def _text_vector(self, text: str) -> NDArray[np.float32]:
+        """Return the vector of a text, zeros for none; the encoder is opened where it is needed."""
+        settings = self.parts.text
+        if not text.strip():
+            return np.zeros(settings.dims if settings else 0, np.float32)
+        if settings is None:
+            instead = (
+                f"labels: {_listed(self.labels)}" if self.labels else "neither text nor labels"
+            )
+            raise SettingError(
+                f"The model {self.name} was not trained with text, so {text!r} means nothing to it. "
+                f"It knows {instead}."
+            )
+        from segue.audio.text import open_text_encoder
+
+        encoder = open_text_encoder(settings.encoder)
+        if encoder.dims != settings.dims:
+            raise BundleError(
+                f"The model {self.name} wants texts of {settings.dims} numbers, but "
+                f"{encoder.name} gives {encoder.dims}. Export the bundle again."
+            )
+        return np.asarray(encoder.encode([text.strip()])[0], np.float32)
 
     def settings(self, **values: Any) -> SamplerSettings:
         """Return the bundle's sampling settings with a user's own in their place; None is unset.
@@ -172,20 +216,21 @@ class AudioModel:
         mapping = self.parts.sampling.model_dump() | given
         return load(SamplerSettings, mapping, origin="the sampling settings")
 
-    def denoiser(self, known: Latents, mask: NDArray[np.bool_], *, label: int) -> StepDenoiser:
+    def denoiser(self, known: Latents, mask: NDArray[np.bool_], *, told: Told) -> StepDenoiser:
         """Return the network as a denoiser.
 
         Args:
             known: normalised latents, ``[batch, channels, frames]``; any value where unknown.
             mask: true where known, ``[batch, 1, frames]``.
-            label: index of the label + 1, or 0.
+            told: what is asked, from `told`.
         """
         batch = len(known)
         schedule = self.schedule
         shown: dict[str, NDArray[Any]] = {
             "known": np.where(mask, known, np.float32(0)).astype(np.float32),
             "mask": mask.astype(np.float32),
-            "label": np.full(batch, label, np.int64),
+            "labels": np.repeat(told.labels[None], batch, axis=0),
+            "text": np.repeat(told.text[None], batch, axis=0),
         }
         counts_steps = not self.fills_holes and isinstance(schedule, DiscreteSchedule)
 
@@ -215,7 +260,7 @@ def read_parts(config: Mapping[str, Any], *, where: str) -> Parts:
     model = config.get("model", {})
     mapping = {
         name: config[name]
-        for name in ("objective", "audio", "codec", "labels", "sampling", "schedule")
+        for name in ("objective", "audio", "codec", "labels", "text", "sampling", "schedule")
         if name in config
     }
     mapping |= {name: model[name] for name in ("frames", "patch") if name in model}
@@ -225,6 +270,13 @@ def read_parts(config: Mapping[str, Any], *, where: str) -> Parts:
         raise BundleError(f"The bundle {where} is damaged. {error} Export it again.") from error
     _check_labels(parts.labels, where)
     return parts
+
+
+def _listed(labels: Sequence[str]) -> str:
+    """Return some labels, and how many there are besides."""
+    shown = ", ".join(labels[:_MOST_SHOWN])
+    more = len(labels) - _MOST_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _check_labels(labels: Sequence[str], where: str) -> None:

@@ -7,6 +7,7 @@ Example:
     >>> take.save("mended.wav")                                     # doctest: +SKIP
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from segue.audio import generate as making
 from segue.audio import joining
+from segue.audio.condition import Condition
 from segue.audio.generate import Maker
 from segue.audio.loaded import AudioModel
 from segue.audio.overview import overview
@@ -36,16 +38,24 @@ class Options(TypedDict, total=False):
 
     Attributes:
         label: one of the model's labels, such as a genre; none by default.
+        labels: several of them; what comes is between them.
+        text: what is wanted, in free words, for a model that was trained with texts.
+        negative: what is not wanted, in free words.
+        negative_labels: labels that are not wanted.
         seed: same seed, same sound, on one kind of machine; 0 by default.
         steps: of the sampler; the model's own by default, as all that follow.
         sampler: euler, heun, dpm++2m, ddim, ddpm, pingpong or shortcut.
-        guidance: how much the label is exaggerated; 1 not at all.
+        guidance: how much what is asked is exaggerated; 1 not at all.
         bundle: a loaded model, a bundle's folder, or the name of a bundle in the package.
         threads: of the networks.
         progress: told of every call of the network.
     """
 
     label: str | None
+    labels: Sequence[str]
+    text: str
+    negative: str
+    negative_labels: Sequence[str]
     seed: int
     steps: int | None
     sampler: str | None
@@ -162,7 +172,7 @@ class Recording:
             options: see `Options`.
 
         Raises:
-            SettingError: a number is out of range, or the label is unknown.
+            SettingError: a number is out of range, or a label is unknown.
             BundleError: the model cannot be used.
         """
         tape = making.vary(_maker(options), self.sound, strength)
@@ -179,7 +189,7 @@ class Recording:
             options: see `Options`.
 
         Raises:
-            SettingError: a number is out of range, or the label is unknown.
+            SettingError: a number is out of range, or a label is unknown.
             BundleError: the model cannot be used.
         """
         filled = joining.extend(_maker(options), self.sound, seconds, before=before)
@@ -193,7 +203,7 @@ class Recording:
             options: see `Options`.
 
         Raises:
-            SettingError: the span is not in the recording, or the label is unknown.
+            SettingError: the span is not in the recording, or a label is unknown.
             BundleError: the model cannot be used.
         """
         region = seconds if isinstance(seconds, Region) else Region.parse(seconds, unit="seconds")
@@ -230,7 +240,7 @@ def generate(seconds: float = 10.0, **options: Unpack[Options]) -> Recording:
         options: see `Options`.
 
     Raises:
-        SettingError: a number is out of range, or the label is unknown.
+        SettingError: a number is out of range, or a label is unknown.
         BundleError: the model cannot be used.
     """
     tape = making.generate(_maker(options), seconds)
@@ -261,16 +271,41 @@ def _maker(options: Options) -> Maker:
     Raises:
         SettingError: a choice is not possible, or two contradict each other.
     """
-    model, label, guidance = _model(options), options.get("label"), options.get("guidance")
+    model, guidance = _model(options), options.get("guidance")
     settings = model.settings(
         steps=options.get("steps"), sampler=options.get("sampler"), guidance=guidance
     )
-    if guidance is not None and guidance != 1 and not model.label_index(label):
+    condition, negative = conditions(options)
+    maker = Maker(
+        model,
+        settings,
+        condition,
+        negative,
+        options.get("seed", 0),
+        options.get("progress", silent),
+    )
+    if guidance is not None and guidance != 1 and not condition and not negative:
         raise SettingError(
-            f"A guidance of {guidance:g} exaggerates a label, but none was given. "
-            "Name a label, or leave guidance out."
+            f"A guidance of {guidance:g} exaggerates what is asked, but nothing was. "
+            "Name a label or give a text, or leave guidance out."
         )
-    return Maker(model, settings, label, options.get("seed", 0), options.get("progress", silent))
+    return maker
+
+
+def conditions(options: Options) -> tuple[Condition, Condition]:
+    """Return what is wanted, and what is not."""
+    label = options.get("label")
+    labels = (*([label] if label else []), *_several(options.get("labels")))
+    away = _several(options.get("negative_labels"))
+    return (
+        Condition(labels, options.get("text") or ""),
+        Condition(away, options.get("negative") or ""),
+    )
+
+
+def _several(labels: Sequence[str] | None) -> tuple[str, ...]:
+    """Return labels; one that is given bare is one."""
+    return (labels,) if isinstance(labels, str) else tuple(labels or ())
 
 
 def _bits_of(path: Path) -> Bits:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from segue.audio.condition import Told
 from segue.audio.diffusion.denoisers import StepDenoiser, inpainted
 from segue.audio.diffusion.noise import FrameNoise
 from segue.audio.diffusion.samplers import Sampler, SamplerSettings, make_sampler
@@ -100,14 +101,16 @@ class Drawer:
 
     Attributes:
         model: the bundle.
-        settings: of the sampler.
-        label: index of the label + 1, or 0; guidance is for labels and not used without one.
+        settings: of the sampler; guidance is not used where nothing is asked.
+        told: what is asked, from `AudioModel.told`.
+        negative: what guidance leads away from; nothing is plain classifier-free guidance.
         seed: same seed, same latents.
     """
 
     model: AudioModel
     settings: SamplerSettings
-    label: int = 0
+    told: Told
+    negative: Told
     seed: int = 0
 
     def draw(
@@ -131,7 +134,7 @@ class Drawer:
             progress: told of every call of the network.
         """
         settings = self.settings
-        if not self.label:
+        if not self.told.anything and not self.negative.anything:
             settings = settings.model_copy(update={"guidance": 1.0})
         sampler = make_sampler(settings, self.model.schedule)
         given, seen = known[None], mask[None, None]
@@ -157,16 +160,16 @@ class Drawer:
     ) -> NDArray[np.float32]:
         """Run the sampler with what is known held fixed."""
 
-        def asked(label: int) -> StepDenoiser:
-            denoiser = self.model.denoiser(known, mask, label=label)
+        def asked(told: Told) -> StepDenoiser:
+            denoiser = self.model.denoiser(known, mask, told=told)
             return inpainted(denoiser, known, mask) if mask.any() else denoiser
 
         guides = sampler.settings.guidance != 1
         return sampler(
-            asked(self.label),
+            asked(self.told),
             x,
             rng,
-            unconditional=asked(0) if guides else None,
+            unconditional=asked(self.negative) if guides else None,
             start=strength,
             progress=progress,
         )

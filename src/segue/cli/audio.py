@@ -22,8 +22,20 @@ app = typer.Typer(
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A sound file of any kind.")]
 LabelOption = Annotated[
-    str | None,
-    typer.Option("--label", "--genre", "-l", help="A label of the model; see segue models show."),
+    list[str] | None,
+    typer.Option(
+        "--label", "--genre", "-l", help="A label of the model (segue models show); repeatable."
+    ),
+]
+TextOption = Annotated[
+    str | None, typer.Option("--text", "-t", help="What is wanted, in words, if it knows text.")
+]
+NegativeOption = Annotated[
+    str | None, typer.Option("--negative", help="What is not wanted, in words.")
+]
+NegativeLabelOption = Annotated[
+    list[str] | None,
+    typer.Option("--negative-label", help="A label that is not wanted; repeatable."),
 ]
 StepsOption = Annotated[
     int | None, typer.Option("--steps", min=1, help="Steps of the sampler; more is slower.")
@@ -33,7 +45,7 @@ SamplerOption = Annotated[
     typer.Option("--sampler", help="euler, heun, dpm++2m, ddim, ddpm, pingpong or shortcut."),
 ]
 GuidanceOption = Annotated[
-    float | None, typer.Option("--guidance", help="How much the label is exaggerated; 1: not.")
+    float | None, typer.Option("--guidance", help="How much what is asked is exaggerated; 1: not.")
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same sound.")]
 BundleOption = Annotated[
@@ -68,6 +80,9 @@ def generate(
     *,
     seconds: Annotated[float, typer.Option("--seconds", "-s", help="Duration.")] = 10.0,
     label: LabelOption = None,
+    text: TextOption = None,
+    negative: NegativeOption = None,
+    negative_label: NegativeLabelOption = None,
     steps: StepsOption = None,
     sampler: SamplerOption = None,
     guidance: GuidanceOption = None,
@@ -82,7 +97,8 @@ def generate(
     from segue.audio.recording import generate as write_sound
 
     wanted = _wanted(output, Path("segue.wav"), "generated", picture, as_json)
-    options = _options(label, steps, sampler, guidance, seed, bundle, threads)
+    asked = _asked(label, text, negative, negative_label)
+    options = _options(asked, steps, sampler, guidance, seed, bundle, threads)
     _write(write_sound(seconds, **options), wanted, seed)
 
 
@@ -94,6 +110,9 @@ def vary(
         float, typer.Option("--strength", help="Near 0: nearly the same; 1: nothing of it left.")
     ] = 0.5,
     label: LabelOption = None,
+    text: TextOption = None,
+    negative: NegativeOption = None,
+    negative_label: NegativeLabelOption = None,
     steps: StepsOption = None,
     sampler: SamplerOption = None,
     guidance: GuidanceOption = None,
@@ -106,7 +125,8 @@ def vary(
 ) -> None:
     """Write sound that is like a file, at the model's rate."""
     wanted = _wanted(output, file, "varied", picture, as_json)
-    options = _options(label, steps, sampler, guidance, seed, bundle, threads)
+    asked = _asked(label, text, negative, negative_label)
+    options = _options(asked, steps, sampler, guidance, seed, bundle, threads)
     _write(_opened(file).vary(strength, **options), wanted, seed)
 
 
@@ -117,6 +137,9 @@ def extend(
     seconds: Annotated[float, typer.Option("--seconds", "-s", help="How much to write.")] = 10.0,
     before: Annotated[bool, typer.Option("--before", help="Lead in instead of going on.")] = False,
     label: LabelOption = None,
+    text: TextOption = None,
+    negative: NegativeOption = None,
+    negative_label: NegativeLabelOption = None,
     steps: StepsOption = None,
     sampler: SamplerOption = None,
     guidance: GuidanceOption = None,
@@ -129,7 +152,8 @@ def extend(
 ) -> None:
     """Go on where a file ends, or lead in before it begins; the file's own samples stay as they are."""
     wanted = _wanted(output, file, "extended", picture, as_json)
-    options = _options(label, steps, sampler, guidance, seed, bundle, threads)
+    asked = _asked(label, text, negative, negative_label)
+    options = _options(asked, steps, sampler, guidance, seed, bundle, threads)
     _write(_opened(file).extend(seconds, before=before, **options), wanted, seed)
 
 
@@ -141,6 +165,9 @@ def inpaint(
         str, typer.Option("--seconds", "--region", "-s", help="What is replaced, such as 12.5-20.")
     ],
     label: LabelOption = None,
+    text: TextOption = None,
+    negative: NegativeOption = None,
+    negative_label: NegativeLabelOption = None,
     steps: StepsOption = None,
     sampler: SamplerOption = None,
     guidance: GuidanceOption = None,
@@ -153,7 +180,8 @@ def inpaint(
 ) -> None:
     """Write new sound into a span of a file; every sample outside it stays as it is."""
     wanted = _wanted(output, file, "inpainted", picture, as_json)
-    options = _options(label, steps, sampler, guidance, seed, bundle, threads)
+    asked = _asked(label, text, negative, negative_label)
+    options = _options(asked, steps, sampler, guidance, seed, bundle, threads)
     _write(_opened(file).inpaint(seconds, **options), wanted, seed)
 
 
@@ -169,7 +197,7 @@ def reconstruct(
 ) -> None:
     """Encode and decode a file: what the autoencoder alone makes of it, at the model's rate."""
     wanted = _wanted(output, file, "reconstructed", picture, as_json)
-    options = _options(None, None, None, None, 0, bundle, threads)
+    options = _options({}, None, None, None, 0, bundle, threads)
     _write(_opened(file).reconstruct(**options), wanted, None)
 
 
@@ -182,8 +210,20 @@ def _opened(file: Path) -> "Recording":
         return Recording.open(file)
 
 
+def _asked(
+    labels: list[str] | None, text: str | None, negative: str | None, away: list[str] | None
+) -> "Options":
+    """Return what is wanted and what is not, as options of a call of the library."""
+    return {
+        "labels": labels or [],
+        "text": text or "",
+        "negative": negative or "",
+        "negative_labels": away or [],
+    }
+
+
 def _options(
-    label: str | None,
+    asked: "Options",
     steps: int | None,
     sampler: str | None,
     guidance: float | None,
@@ -193,7 +233,7 @@ def _options(
 ) -> "Options":
     """Return the options of a call of the library."""
     return {
-        "label": label,
+        **asked,
         "steps": steps,
         "sampler": sampler,
         "guidance": guidance,

@@ -79,7 +79,7 @@ def train_diffusion(
 
     The same command goes on with what was interrupted.
     """
-    from segue.audio.diffusion.fit import fit
+    from segue.audio.diffusion.fit import fit, knows_text
     from segue.audio.diffusion.recipe import DiffusionRecipe
     from segue.recipes import load_recipe
 
@@ -87,6 +87,8 @@ def train_diffusion(
     tell(f"{chosen.name}: {chosen.summary}")
     tell(f"hardware: {chosen.hardware}; duration: {chosen.duration}; expected: {chosen.expected}")
     folder = _latents_of(prepared, autoencoder, latents, chosen.encode, device)
+    if chosen.text is not None and not knows_text(chosen, folder):
+        tell("no recording has a caption: the model will know labels, and no text")
     result = fit(chosen, folder, output, init_from=init_from, report=_report, progress=progress)
     _say(result, output, as_json=as_json)
 

@@ -1,25 +1,29 @@
 """Batches of latents for diffusion, each a pure function of its number.
 
 A batch holds all that is random about a training example: the crop, what of it is known, the noise and
-the draws for time and label. Training computes nothing random itself, so the batch of a step is the same
+the draws for time, labels and text. Training computes nothing random itself, so the batch of a step is the same
 in a resumed run and however many processes share it, and a validation batch is the same every time.
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from segue.audio.condition import shares
 from segue.audio.data.latent_cache import Latents
 from segue.core.config import StrictModel
 from segue.core.seeds import generator
 
+if TYPE_CHECKING:
+    from segue.audio.text import TextEncoder
+
 UNKNOWN, KNOWN, PADDING = 2, 1, 0
 """Values of ``kinds``: a frame to be generated, one that is given, one that is none."""
 
-TIME, LABEL, SHORTCUT, SIZE = range(4)
+TIME, LABEL, SHORTCUT, SIZE, TEXT = range(5)
 """Columns of ``draws``: what each uniform number decides."""
 
 SILENT_DBFS = -60.0
@@ -79,6 +83,9 @@ class LatentBatchSettings(StrictModel):
         default=True,
         description="read all latents once; false, or trainer.workers above 0, maps the files",
     )
+    label_subsets: float = Field(
+        default=0.5, ge=0, le=1, description="share of rows told only some of their labels"
+    )
     masks: MaskSettings = MaskSettings()
 
 
@@ -89,14 +96,17 @@ class LatentBatch(NamedTuple):
         latents: normalised, 0 where padded. Shape ``batch channels frames``.
         noise: normal. Shape ``batch channels frames``.
         kinds: `UNKNOWN`, `KNOWN` or `PADDING`. Shape ``batch frames``.
-        label: 0 for none, otherwise index + 1. Shape ``batch``.
-        draws: uniform in 0..1, the first column spread evenly over the global batch. Shape ``batch 4``.
+        labels: shares of the recording's labels, or of some of them; of sum 1, or all 0 for none.
+            Shape ``batch labels``.
+        text: vector of one of the recording's captions, all 0 for none. Shape ``batch dims``.
+        draws: uniform in 0..1, the first column spread evenly over the global batch. Shape ``batch 5``.
     """
 
     latents: Array
     noise: Array
     kinds: NDArray[np.int8]
-    label: NDArray[np.int64]
+    labels: Array
+    text: Array
     draws: Array
 
 
@@ -107,14 +117,43 @@ class LatentBatches:
         latents: the split.
         settings: how batches are cut.
         seed: together with the step it fixes a batch.
+        encoder: makes vectors of the captions, each once; None leaves texts out.
     """
 
-    def __init__(self, latents: Latents, settings: LatentBatchSettings, *, seed: int) -> None:
+    def __init__(
+        self,
+        latents: Latents,
+        settings: LatentBatchSettings,
+        *,
+        seed: int,
+        encoder: "TextEncoder | None" = None,
+    ) -> None:
         self.latents = latents
         self.settings = settings
         self.seed = seed
-        self._labels = {name: index + 1 for index, name in enumerate(latents.labels)}
+        known = {name: index for index, name in enumerate(latents.labels)}
+        self._labels = [
+            [known[label] for label in dict.fromkeys(recording.labels) if label in known]
+            for recording in latents.recordings
+        ]
+        self._num_labels = len(known)
+        self._captions, self._vectors = self._encode(encoder)
         self._cumulative = np.cumsum(self._weights())
+
+    @property
+    def text_dims(self) -> int:
+        """Numbers of the vector of a caption; 0 without an encoder."""
+        return int(self._vectors.shape[1])
+
+    def _encode(self, encoder: "TextEncoder | None") -> tuple[list[list[int]], Array]:
+        """Return which captions every recording has, and their vectors."""
+        recordings = self.latents.recordings
+        if encoder is None:
+            return [[] for _ in recordings], np.zeros((0, 0), np.float32)
+        texts = list(dict.fromkeys(caption for r in recordings for caption in r.captions))
+        places = {text: place for place, text in enumerate(texts)}
+        vectors = encoder.encode(texts) if texts else np.zeros((0, encoder.dims), np.float32)
+        return [[places[c] for c in r.captions] for r in recordings], vectors
 
     def _weights(self) -> NDArray[np.float64]:
         """Return the probability of every recording."""
@@ -155,10 +194,20 @@ class LatentBatches:
         known = draw_known(rng, num_frames, self.settings.masks)
         kinds[:num_frames] = np.where(known, KNOWN, UNKNOWN)
         noise = rng.standard_normal(latents.shape, np.float32)
-        draws = rng.random(4)
+        draws = rng.random(5)
         draws[TIME] = time
-        label = np.array(self._labels.get(self.latents.recordings[index].label, 0), np.int64)
-        return LatentBatch(latents, noise, kinds, label, draws.astype(np.float32))
+        labels = shares(
+            draw_labels(rng, self._labels[index], self.settings.label_subsets), self._num_labels
+        )
+        text = self._text(rng, index)
+        return LatentBatch(latents, noise, kinds, labels, text, draws.astype(np.float32))
+
+    def _text(self, rng: np.random.Generator, index: int) -> Array:
+        """Draw one of a recording's captions and return its vector."""
+        captions = self._captions[index]
+        if not captions:
+            return np.zeros(self._vectors.shape[1], np.float32)
+        return self._vectors[captions[int(rng.integers(len(captions)))]]
 
     def _place(self, rng: np.random.Generator, length: int) -> tuple[int, int]:
         """Draw a recording and where the crop begins; the least silent of those drawn."""
@@ -183,6 +232,20 @@ class LatentBatches:
             deviation = np.exp(0.5 * self.latents.read_log_variance(index, start, length))
             crop = crop + deviation * rng.standard_normal(crop.shape, np.float32)
         return self.latents.spec.normalise(crop) if self.settings.normalise else crop
+
+
+def draw_labels(rng: np.random.Generator, labels: list[int], subsets: float) -> list[int]:
+    """Draw which labels of a recording a row is told: all, or some, one at least.
+
+    Args:
+        rng: source of randomness.
+        labels: of the recording.
+        subsets: share of rows that are told only some; every number of them alike.
+    """
+    if len(labels) < 2 or rng.random() >= subsets:
+        return labels
+    count = int(rng.integers(1, len(labels)))
+    return sorted(rng.choice(labels, count, replace=False).tolist())
 
 
 def draw_known(

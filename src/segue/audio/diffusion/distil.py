@@ -15,14 +15,15 @@ from collections.abc import Callable
 from typing import Self
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from segue.audio.diffusion.conditioning import Told
 from segue.core.config import StrictModel
 
-Velocity = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-"""``(latents, time, step, label) -> velocity``, what is known already filled in."""
+Velocity = Callable[[Tensor, Tensor, Tensor, Told], Tensor]
+"""``(latents, time, step, told) -> velocity``, what is known already filled in."""
 
 
 class ShortcutSettings(StrictModel):
@@ -35,7 +36,9 @@ class ShortcutSettings(StrictModel):
         default=32, ge=2, description="steps of the finest sampling that is learnt, a power of 2"
     )
     guidance: float = Field(
-        default=1.0, ge=0, description="exaggeration of the label that long steps learn; 1: none"
+        default=1.0,
+        ge=0,
+        description="exaggeration of what is asked that long steps learn; 1: none",
     )
 
     @model_validator(mode="after")
@@ -70,7 +73,7 @@ def shortcut_target(
     latents: Float[Tensor, "batch channels frames"],
     time: Float[Tensor, " batch"],
     size: Float[Tensor, " batch"],
-    label: Int[Tensor, " batch"],
+    told: Told,
     settings: ShortcutSettings,
 ) -> Float[Tensor, "batch channels frames"]:
     """Return the mean velocity of two steps of half the size.
@@ -80,18 +83,18 @@ def shortcut_target(
         latents: at `time`.
         time: where the long step begins.
         size: of the long step.
-        label: 0 for none.
+        told: what the rows are asked for.
         settings: at the finest size the halves are steps along the velocity itself.
     """
     half = size / 2
     finest = size * settings.finest_steps <= 1
-    told = torch.where(finest, torch.zeros_like(half), half)
+    sizes = torch.where(finest, torch.zeros_like(half), half)
 
     def asked(latents: Tensor, time: Tensor) -> Tensor:
-        found = velocity(latents, time, told, label)
+        found = velocity(latents, time, sizes, told)
         if settings.guidance == 1:
             return found
-        plain = velocity(latents, time, told, torch.zeros_like(label))
+        plain = velocity(latents, time, sizes, told.nothing())
         guided = plain + settings.guidance * (found - plain)
         # Only the finest level is guided; the coarser ones learn it from there.
         return torch.where(finest[:, None, None], guided, found)

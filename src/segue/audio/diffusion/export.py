@@ -5,8 +5,10 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from segue.audio.condition import TextSettings, shares
 from segue.audio.diffusion.original import OriginalTransformer
 from segue.audio.diffusion.recipe import DiffusionModel
 from segue.audio.diffusion.weights import TrainedDiffusion
@@ -57,12 +59,14 @@ def is_original(model: DiffusionModel) -> bool:
 
 def diffusion_settings(trained: TrainedDiffusion) -> dict[str, Any]:
     """Return the parts of a bundle's config that come from a diffusion run."""
-    recipe = trained.recipe
+    recipe, dims = trained.recipe, getattr(trained.model.config, "text_dims", 0)
+    text = TextSettings(encoder=trained.text, dims=dims) if trained.text else None
     return {
         "objective": recipe.task.objective,
         "schedule": recipe.task.schedule.model_dump(),
         "model": trained.model.config.model_dump() | {"frames": trained.frames},
         "labels": [] if is_original(trained.model) else trained.labels,
+        **({} if text is None else {"text": text.model_dump()}),
         "sampling": recipe.sampling.model_dump(),
         "recipe": recipe.name,
     }
@@ -75,6 +79,7 @@ def _ports(model: DiffusionModel) -> list[Port]:
     shape = (2, config.latent_channels, _CHECK_FRAMES * config.patch)
     latents, known = (rng.standard_normal(shape, np.float32) for _ in range(2))
     mask = (rng.random((2, 1, shape[2])) < 0.5).astype(np.float32)
+    text = rng.standard_normal((2, config.text_dims), np.float32)
     long = {0: "batch", 2: "frames"}
     each = {0: "batch"}
     return [
@@ -83,8 +88,14 @@ def _ports(model: DiffusionModel) -> list[Port]:
         Port("mask", torch.from_numpy(mask), long),
         Port("time", torch.tensor([0.3, 0.8]), each),
         Port("step", torch.tensor([0.0, 0.25]), each),
-        Port("label", torch.tensor([0, config.num_labels]), each),
+        Port("labels", torch.from_numpy(_shares(config.num_labels)), each),
+        *([Port("text", torch.from_numpy(text), each)] if config.text_dims else []),
     ]
+
+
+def _shares(num_labels: int) -> NDArray[np.float32]:
+    """Return no label, and all of them. Shape ``2 labels``."""
+    return np.stack([shares([], num_labels), shares(range(num_labels), num_labels)])
 
 
 def _original_ports(model: DiffusionModel, frames: int) -> list[Port]:

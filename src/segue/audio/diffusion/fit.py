@@ -1,6 +1,7 @@
 """Train a diffusion model: from a recipe and a folder of latents to a run folder."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -11,10 +12,14 @@ from segue.audio.diffusion.task import DiffusionTask
 from segue.audio.diffusion.weights import LATENTS_FILE, load_into
 from segue.core.files import sha256_of
 from segue.core.progress import Progress, silent
+from segue.errors import SettingError
 from segue.training.callbacks import Report
 from segue.training.data import BatchSource
 from segue.training.result import FitResult, fit_recipe
 from segue.training.run import RunFolder
+
+if TYPE_CHECKING:
+    from segue.audio.text import TextEncoder
 
 _VALIDATION_SEED = 4_711
 """Draws the validation batches, the same ones in every run."""
@@ -40,7 +45,8 @@ def fit(
         resume: False refuses to go on with a run.
         init_from: run folder, checkpoint or bundle to take the first weights from, for fine-tuning
             and for long steps (``task.shortcut``); the averaged weights where that run kept an
-            average. Labels are matched by name. Read at the first start only.
+            average. Labels are matched by name, and what they learnt of texts is kept where the
+            text encoder is the same. Read at the first start only.
         report: called with (step, steps in all, row) for every row of ``metrics.csv``.
         progress: told after every step.
 
@@ -50,9 +56,10 @@ def fit(
     """
     data, folder = Path(data), RunFolder(Path(run_folder))
     train = make_batches(recipe, data)
-    task = _make_task(recipe, train.latents)
+    task = _make_task(recipe, train)
     if init_from is not None and not folder.last.exists():
-        load_into(task.model, init_from, labels=train.latents.labels)
+        text = recipe.text.encoder if recipe.text is not None else None
+        load_into(task.model, init_from, labels=train.latents.labels, text=text)
     folder.begin(recipe, resume=resume, inputs={LATENTS_FILE: sha256_of(data / LATENTS_FILE)})
     folder.keep(data / LATENTS_FILE)
     return fit_recipe(
@@ -79,13 +86,41 @@ def make_batches(
 
     Raises:
         DataError: the folder is none of latents, or lacks the split.
+        SettingError: the text encoder is unknown, or of other dimensions.
+        MissingExtraError: the text encoder is not installed.
     """
     split = "valid" if validation else "train"
     # Processes share the pages of a mapped file, but each would have its own copy in memory.
     in_memory = recipe.batches.in_memory and not recipe.trainer.workers
     latents = Latents(Path(data), split, in_memory=in_memory)
     seed = _VALIDATION_SEED if validation else recipe.seed
-    return LatentBatches(latents, recipe.batches, seed=seed)
+    return LatentBatches(latents, recipe.batches, seed=seed, encoder=_encoder(recipe, Path(data)))
+
+
+def knows_text(recipe: DiffusionRecipe, data: Path | str) -> bool:
+    """Say whether a model learns texts: the recipe asks for it, and a training recording has some.
+
+    Raises:
+        DataError: the folder is none of latents.
+    """
+    return recipe.text is not None and any(
+        recording.captions for recording in Latents(Path(data), "train").recordings
+    )
+
+
+def _encoder(recipe: DiffusionRecipe, data: Path) -> "TextEncoder | None":
+    """Return what makes vectors of captions; None where the model learns no text."""
+    if recipe.text is None or not knows_text(recipe, data):
+        return None
+    from segue.audio.text import open_text_encoder
+
+    encoder = open_text_encoder(recipe.text.encoder)
+    if encoder.dims != recipe.text.dims:
+        raise SettingError(
+            f"The text encoder {encoder.name} makes vectors of {encoder.dims} numbers, but text.dims "
+            f"is {recipe.text.dims}. Set it to {encoder.dims}."
+        )
+    return encoder
 
 
 def _validation(recipe: DiffusionRecipe, data: Path) -> BatchSource | None:
@@ -94,12 +129,13 @@ def _validation(recipe: DiffusionRecipe, data: Path) -> BatchSource | None:
     return make_batches(recipe, data, validation=True)
 
 
-def _make_task(recipe: DiffusionRecipe, latents: Latents) -> DiffusionTask:
+def _make_task(recipe: DiffusionRecipe, train: LatentBatches) -> DiffusionTask:
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         model = make_model(
             recipe.model,
-            latent_channels=latents.spec.channels,
-            num_labels=len(latents.labels),
+            latent_channels=train.latents.spec.channels,
+            num_labels=len(train.latents.labels),
+            text_dims=train.text_dims,
         )
     return DiffusionTask(model, recipe.task, recipe.optim, max_steps=recipe.trainer.max_steps)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from segue.audio.condition import TextSettings
 from segue.audio.data.latent_batches import LatentBatchSettings
 from segue.audio.data.latent_cache import CacheSettings
 from segue.audio.diffusion.original import OriginalTransformer, OriginalTransformerConfig
@@ -41,6 +42,9 @@ class DiffusionRecipe(StrictModel):
         default=CacheSettings(), description="how audio becomes latents, once"
     )
     model: ModelSettings
+    text: TextSettings | None = Field(
+        default=None, description="what makes vectors of captions; none: the model knows no text"
+    )
     batches: LatentBatchSettings = Field(
         default=LatentBatchSettings(), description="crops of latents"
     )
@@ -62,6 +66,8 @@ class DiffusionRecipe(StrictModel):
             raise ValueError(
                 "the original sees no mask: all of batches.masks but generate must be 0"
             )
+        if self.text is not None:
+            raise ValueError("the original sees no text: leave out text")
         return self
 
     @model_validator(mode="after")
@@ -85,13 +91,15 @@ def make_model(
     *,
     latent_channels: int,
     num_labels: int,
+    text_dims: int = 0,
 ) -> DiffusionModel:
     """Return a new model of either kind.
 
     Args:
         settings: its architecture.
         latent_channels: of the latents that it is to work on.
-        num_labels: labels, 0 (none) not counted; the original has none.
+        num_labels: labels; the original has none.
+        text_dims: of the vectors of texts, 0 for a model that knows none.
 
     Raises:
         SettingError: the original is set for other latents.
@@ -103,5 +111,9 @@ def make_model(
                 f"{latent_channels} channels. Set it to that, or use other latents."
             )
         return OriginalTransformer(settings)
-    measured = {"latent_channels": latent_channels, "num_labels": num_labels}
+    measured = {
+        "latent_channels": latent_channels,
+        "num_labels": num_labels,
+        "text_dims": text_dims,
+    }
     return LatentTransformer(TransformerConfig.model_validate(settings.model_dump() | measured))

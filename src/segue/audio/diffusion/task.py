@@ -1,15 +1,25 @@
 """What the diffusion model learns: rectified flow, or the noise of DDPM, with a few-step part."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import lightning
 import torch
 from jaxtyping import Bool, Float, Int
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from segue.audio.data.latent_batches import KNOWN, LABEL, PADDING, SHORTCUT, SIZE, TIME, UNKNOWN
+from segue.audio.data.latent_batches import (
+    KNOWN,
+    LABEL,
+    PADDING,
+    SHORTCUT,
+    SIZE,
+    TEXT,
+    TIME,
+    UNKNOWN,
+)
+from segue.audio.diffusion.conditioning import Told
 from segue.audio.diffusion.distil import ShortcutSettings, draw_steps, shortcut_target
 from segue.audio.diffusion.original import OriginalBlock, OriginalTransformer
 from segue.audio.diffusion.schedules import DiscreteSchedule, ScheduleSettings, make_schedule
@@ -38,9 +48,21 @@ class TaskSettings(StrictModel):
     time_mean: float = Field(default=0.0, description="of the logit; above 0: more noise")
     time_deviation: float = Field(default=1.0, gt=0, description="of the logit")
     label_dropout: float = Field(
-        default=0.1, ge=0, le=1, description="share of rows whose label is hidden, for guidance"
+        default=0.1, ge=0, le=1, description="share of rows that are told nothing, for guidance"
+    )
+    text_dropout: float = Field(
+        default=0.3, ge=0, le=1, description="of the others: share whose text is hidden"
+    )
+    text_only: float = Field(
+        default=0.2, ge=0, le=1, description="of the others: share with a text, labels hidden"
     )
     shortcut: ShortcutSettings = ShortcutSettings()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.text_dropout + self.text_only > 1:
+            raise ValueError("text_dropout and text_only are shares of the same rows: at most 1")
+        return self
 
     @property
     def objective(self) -> str:
@@ -56,14 +78,14 @@ class Question(NamedTuple):
         target: the right answer. Shape ``batch channels frames``.
         time: 0 to 1. Shape ``batch``.
         step: 0, or the size of a long step. Shape ``batch``.
-        label: 0 for none. Shape ``batch``.
+        told: what the rows are asked for.
     """
 
     latents: Float[Tensor, "batch channels frames"]
     target: Float[Tensor, "batch channels frames"]
     time: Float[Tensor, " batch"]
     step: Float[Tensor, " batch"]
-    label: Int[Tensor, " batch"]
+    told: Told
 
 
 class DiffusionTask(lightning.LightningModule):
@@ -120,20 +142,35 @@ class DiffusionTask(lightning.LightningModule):
             shortcut: whether some rows ask for long steps; without, all ask for the velocity.
         """
         clean, noise, draws = batch["latents"], batch["noise"], batch["draws"]
-        label = batch["label"] * (draws[:, LABEL] >= self.task.label_dropout)
+        told = self.told(batch)
         time = self.times(draws[:, TIME])
         if self.task.objective == "ddpm":
             power = self.alpha_bars[self._index(time)].view(-1, 1, 1)
             noisy = power.sqrt() * clean + (1 - power).sqrt() * noise
-            return Question(noisy, noise, time, torch.zeros_like(time), label)
+            return Question(noisy, noise, time, torch.zeros_like(time), told)
         long = draws[:, SHORTCUT] < self.task.shortcut.share
         step = torch.zeros_like(time)
         if shortcut and self.task.shortcut.share:
             times, sizes = draw_steps(draws[:, TIME], draws[:, SIZE], self.task.shortcut)
             time, step = torch.where(long, times, time), torch.where(long, sizes, step)
         noisy = torch.lerp(clean, noise, time.view(-1, 1, 1))
-        asked = Question(noisy, noise - clean, time, step, label)
+        asked = Question(noisy, noise - clean, time, step, told)
         return self._with_shortcuts(asked, batch) if shortcut else asked
+
+    def told(self, batch: dict[str, Tensor]) -> Told:
+        """Return what a batch's rows are told of their labels and texts.
+
+        Some rows are told nothing; of the others some are not told their text, and of those that
+        have a text some are not told their labels. So one model answers to labels, to text, to
+        both and to neither, which guidance needs.
+        """
+        labels, text, draws = batch["labels"], batch["text"], batch["draws"]
+        anything = draws[:, LABEL] >= self.task.label_dropout
+        has_text = (text != 0).any(dim=1)
+        with_text = anything & (draws[:, TEXT] >= self.task.text_dropout)
+        text_only = has_text & (draws[:, TEXT] >= 1 - self.task.text_only)
+        with_labels = anything & ~text_only
+        return Told(labels * with_labels.unsqueeze(1), text * with_text.unsqueeze(1))
 
     def _with_shortcuts(self, asked: Question, batch: dict[str, Tensor]) -> Question:
         """Replace the targets of the rows that ask for long steps."""
@@ -142,8 +179,8 @@ class DiffusionTask(lightning.LightningModule):
             return asked
         part = {name: values[rows] for name, values in batch.items()}
 
-        def velocity(latents: Tensor, time: Tensor, step: Tensor, label: Tensor) -> Tensor:
-            return self.answer(Question(latents, latents, time, step, label), part)
+        def velocity(latents: Tensor, time: Tensor, step: Tensor, told: Told) -> Tensor:
+            return self.answer(Question(latents, latents, time, step, told), part)
 
         target = asked.target.clone()
         target[rows] = shortcut_target(
@@ -151,7 +188,7 @@ class DiffusionTask(lightning.LightningModule):
             asked.latents[rows],
             asked.time[rows],
             asked.step[rows],
-            asked.label[rows],
+            asked.told.rows(rows),
             self.task.shortcut,
         )
         return asked._replace(target=target)
@@ -173,8 +210,8 @@ class DiffusionTask(lightning.LightningModule):
             mask,
             question.time,
             question.step,
-            question.label,
-            valid,
+            *question.told,
+            valid=valid,
         )
         return answer
 

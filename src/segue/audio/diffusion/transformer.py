@@ -18,7 +18,7 @@ import math
 from typing import Literal, Self
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
@@ -67,7 +67,8 @@ class TransformerConfig(TransformerSettings):
     """Everything that fixes the architecture and the shapes of its weights."""
 
     latent_channels: int = Field(gt=0)
-    num_labels: int = Field(default=0, ge=0, description="labels, 0 (none) not counted")
+    num_labels: int = Field(default=0, ge=0, description="labels that it knows")
+    text_dims: int = Field(default=0, ge=0, description="of the vectors of texts; 0: no text")
 
 
 def rotation(tokens: int, dim: int, device: torch.device) -> Rotation:
@@ -220,7 +221,9 @@ class LatentTransformer(nn.Module):
         self.config = config
         channels = config.latent_channels * config.patch
         self.enter = nn.Linear(channels + config.patch, config.width)
-        self.conditioning = Conditioning(config.width, num_labels=config.num_labels)
+        self.conditioning = Conditioning(
+            config.width, num_labels=config.num_labels, text_dims=config.text_dims
+        )
         self.modulation = nn.Linear(config.width, 6 * config.width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.final_modulation = nn.Linear(config.width, 2 * config.width)
@@ -248,7 +251,9 @@ class LatentTransformer(nn.Module):
         mask: Float[Tensor, "batch 1 frames"],
         time: Float[Tensor, " batch"],
         step: Float[Tensor, " batch"],
-        label: Int[Tensor, " batch"],
+        labels: Float[Tensor, "batch labels"],
+        text: Float[Tensor, "batch dims"] | None = None,
+        *,
         valid: Bool[Tensor, "batch frames"] | None = None,
     ) -> Float[Tensor, "batch channels frames"]:
         """Return the prediction for every frame; that of known frames has no meaning.
@@ -259,12 +264,13 @@ class LatentTransformer(nn.Module):
             mask: 1 where frames are known, else 0.
             time: 0 (data) to 1 (noise).
             step: how far a few-step sampler is about to go; 0 asks for the velocity itself.
-            label: 0 for none, otherwise the index of a label + 1.
+            labels: shares of the labels, of sum 1, or all 0 for none.
+            text: vectors of length 1, or all 0 for none.
             valid: False where frames are padding; None where none are.
         """
         seen = torch.cat([latents + mask * (known - latents), mask], dim=1)
         hidden = self.enter(self._to_tokens(seen)).float()
-        condition = self.conditioning(time, step, label)
+        condition = self.conditioning(time, step, labels, text)
         shared = self.modulation(condition)
         turn = rotation(hidden.shape[1], self.config.head_dim, hidden.device)
         keys = None if valid is None else valid[:, None, None, :: self.config.patch]

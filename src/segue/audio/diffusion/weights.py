@@ -26,6 +26,7 @@ TRANSFORMER_PREFIX = "transformer"
 """Of the names of its weights in the ``model.safetensors`` of a bundle."""
 
 _LABEL_ROWS = "conditioning.label.weight"
+_TEXT_MAP = "conditioning.text.weight"
 _Config = TransformerConfig | OriginalTransformerConfig
 
 
@@ -37,7 +38,8 @@ class TrainedDiffusion(NamedTuple):
         recipe: what it was trained with.
         spec: rate and scale of the latents as the model sees them (mean 0 and deviation 1 where
             the recipe did not normalise).
-        labels: names; label number = index + 1.
+        labels: names, in the order of the network's input.
+        text: the encoder of the texts that the model knows; None where it knows none.
         autoencoder: name and hash of the autoencoder whose latents it makes.
         frames: length in frames that was trained most.
     """
@@ -46,6 +48,7 @@ class TrainedDiffusion(NamedTuple):
     recipe: DiffusionRecipe
     spec: LatentSpec
     labels: list[str]
+    text: str | None
     autoencoder: dict[str, Any]
     frames: int
 
@@ -83,7 +86,13 @@ def load_diffusion(run: Path | str, *, checkpoint: str | None = None) -> Trained
     lengths = recipe.batches.lengths
     frames = max(lengths, key=lambda length: (lengths[length], length))
     return TrainedDiffusion(
-        model.eval(), recipe, spec, list(info["labels"]), info["autoencoder"], frames
+        model.eval(),
+        recipe,
+        spec,
+        list(info["labels"]),
+        weights.text if _text_dims(weights.config) else None,
+        info["autoencoder"],
+        frames,
     )
 
 
@@ -93,12 +102,14 @@ class Weights(NamedTuple):
     Attributes:
         config: the architecture.
         state: the weights, float32.
-        labels: names; label number = index + 1. None where they are not known.
+        labels: names, in the order of the network's input. None where they are not known.
+        text: the encoder of texts. None where it is not known, or there is none.
     """
 
     config: _Config
     state: dict[str, Tensor]
     labels: list[str] | None
+    text: str | None
 
 
 def read_weights(source: Path | str) -> Weights:
@@ -122,16 +133,20 @@ def read_weights(source: Path | str) -> Weights:
     return _from_checkpoint(_choose(folder, load(DiffusionRecipe, folder.recipe), None))
 
 
-def load_into(model: DiffusionModel, source: Path | str, *, labels: Sequence[str]) -> None:
+def load_into(
+    model: DiffusionModel, source: Path | str, *, labels: Sequence[str], text: str | None = None
+) -> None:
     """Put trained weights into a model of the same architecture.
 
     A label that both know by name keeps what was learnt for it, whatever its number; a new one
-    begins as music without a label.
+    begins as music without a label. A model that is to learn texts, and one whose texts another
+    encoder reads, begins as one that heeds none; a model without texts forgets them.
 
     Args:
         model: takes the weights.
         source: run folder, checkpoint or bundle.
         labels: of the model.
+        text: encoder of the model's texts.
 
     Raises:
         SettingError: the architectures differ; the message names how.
@@ -145,6 +160,7 @@ def load_into(model: DiffusionModel, source: Path | str, *, labels: Sequence[str
         given["num_labels"] = wanted.get("num_labels")
         rows = [0, *(known.index(name) + 1 if name in known else 0 for name in labels)]
         weights.state[_LABEL_ROWS] = weights.state[_LABEL_ROWS][rows]
+    given |= _fit_text(model, weights, text)
     differing = [
         f"{name}: {given.get(name)} there, {wanted.get(name)} in the recipe"
         for name in sorted(wanted.keys() | given.keys())
@@ -158,6 +174,28 @@ def load_into(model: DiffusionModel, source: Path | str, *, labels: Sequence[str
     model.load_state_dict(weights.state)
 
 
+def _text_dims(config: Any) -> int:
+    """Return the dimensions of the texts that a model knows, 0 where it knows none."""
+    return int(getattr(config, "text_dims", 0))
+
+
+def _fit_text(model: DiffusionModel, weights: Weights, text: str | None) -> dict[str, int]:
+    """Bring the map of texts to the model's; return what that makes of the settings."""
+    wanted = _text_dims(model.config)
+    if isinstance(weights.config, OriginalTransformerConfig) or not isinstance(
+        model, LatentTransformer
+    ):
+        return {}
+    other = text is not None and weights.text is not None and text != weights.text
+    if not wanted:
+        weights.state.pop(_TEXT_MAP, None)
+    elif other or not _text_dims(weights.config):
+        weights.state[_TEXT_MAP] = torch.zeros(model.config.width, wanted)
+    else:
+        return {}
+    return {"text_dims": wanted}
+
+
 def _from_checkpoint(path: Path) -> Weights:
     """Read a checkpoint, and the labels in the run folder that it lies in.
 
@@ -169,9 +207,12 @@ def _from_checkpoint(path: Path) -> Weights:
         config = TypeAdapter[_Config](_Config).validate_python(stated)
     except ValueError as error:
         raise DataError(f"{path} is the checkpoint of another model ({error}).") from error
-    beside = path.parent.parent / LATENTS_FILE
+    run = RunFolder(path.parent.parent)
+    beside = run.path / LATENTS_FILE
     labels = json.loads(beside.read_text("utf-8"))["labels"] if beside.is_file() else None
-    return Weights(config, state, labels)
+    recipe = load(DiffusionRecipe, run.recipe) if beside.is_file() else None
+    text = recipe.text.encoder if recipe and recipe.text else None
+    return Weights(config, state, labels, text)
 
 
 def _from_bundle(bundle: Bundle) -> Weights:
@@ -190,7 +231,8 @@ def _from_bundle(bundle: Bundle) -> Weights:
             f"The transformer of the bundle {bundle.name} ({bundle.folder}) does not fit its "
             f"config.json: {error}. Copy or export the bundle again."
         ) from error
-    return Weights(config, state, list(bundle.config.get("labels", [])))
+    text = bundle.config.get("text", {}).get("encoder")
+    return Weights(config, state, list(bundle.config.get("labels", [])), text)
 
 
 def _build(config: _Config) -> DiffusionModel:
