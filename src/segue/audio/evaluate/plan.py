@@ -1,0 +1,261 @@
+"""What an evaluation of an audio bundle compares: its settings, and its collections by name."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from segue.audio.data.clips import Clips
+from segue.audio.evaluate.collections import (
+    ClipSettings,
+    Collection,
+    RealClip,
+    draw_real,
+    load_clips,
+    load_latents,
+    outside_clips,
+)
+from segue.audio.evaluate.opus import RATES_HZ, find_program
+from segue.audio.latents import BUNDLE_KIND
+from segue.audio.loaded import AudioModel
+from segue.core.config import StrictModel
+from segue.errors import DataError, MissingExtraError, SettingError
+from segue.runtime.bundle import Bundle
+
+REFERENCE, REAL = "reference", "real"
+CODEC, HALF, PRIOR, GENERATED = "codec", "half", "prior", "generated"
+TRAINING, HELD_OUT = "training", "held-out"
+WORK: Final = "work"
+
+
+class AudioEvaluationSettings(StrictModel):
+    """How much is measured."""
+
+    clips: int = Field(default=200, ge=8, description="of every collection")
+    seconds: float = Field(default=10.0, gt=0.5, le=60, description="length of a clip")
+    split: str = Field(default="train", description="of the prepared folder, for real clips")
+    embeddings: tuple[str, ...] = Field(
+        default=("musicnn",), min_length=1, description="names; the first one's table leads"
+    )
+    opus: tuple[float, ...] = Field(default=(8.0, 12.0), description="kilobits a second")
+    steps: int | None = Field(default=None, ge=1, description="of the sampler; null: the bundle's")
+    sampler: str | None = Field(default=None, description="null: the bundle's")
+    guidance: float | None = Field(default=None, description="null: the bundle's")
+    training_clips: int = Field(
+        default=600, ge=0, description="of the training music, embedded to look for copies"
+    )
+    examples: int = Field(default=4, ge=0, le=50, description="clips of each collection to hear")
+    seed: int = Field(default=0, ge=0, description="of everything that is drawn")
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What an evaluation is made of.
+
+    Attributes:
+        bundle: the model that is evaluated.
+        model: the same, opened.
+        settings: how much is measured.
+        clip_settings: what all clips have in common.
+        collections: by name, in the order of tables; `reference` and `real` first.
+        folder: where everything lies.
+    """
+
+    bundle: Bundle
+    model: AudioModel
+    settings: AudioEvaluationSettings
+    clip_settings: ClipSettings
+    collections: dict[str, Collection]
+    folder: Path
+
+    @property
+    def work(self) -> Path:
+        """Where clips and points are kept."""
+        return self.folder / WORK
+
+    @property
+    def compared(self) -> list[str]:
+        """Names of what is held against the reference."""
+        aside = (REFERENCE, TRAINING, HELD_OUT)
+        return [name for name in self.collections if name not in aside]
+
+    @property
+    def written(self) -> list[str]:
+        """Names of what was written from nothing: by models, by the prior, elsewhere."""
+        kinds = ("generated", "prior", "files")
+        return [name for name, each in self.collections.items() if each.kind in kinds]
+
+    def clips(self, name: str) -> list[NDArray[np.float32]]:
+        """Return the clips of a collection."""
+        return load_clips(self.collections[name], self.clip_settings, self.work)
+
+    def latents(self, name: str) -> list[NDArray[np.float32]]:
+        """Return the normalised latents of a collection. Each of shape ``frames channels``."""
+        return load_latents(self.collections[name], self.clip_settings, self.work)
+
+
+def make_plan(
+    model: str,
+    data: Path,
+    folder: Path,
+    settings: AudioEvaluationSettings,
+    *,
+    beside: Sequence[str] = (),
+    outside: Mapping[str, Path] | None = None,
+) -> Plan:
+    """Decide which clips are compared.
+
+    Args:
+        model: name or folder of the bundle that is evaluated.
+        data: the prepared folder that it was trained on.
+        folder: where results are kept; made where missing.
+        settings: how much is measured.
+        beside: further bundles, which generate clips as well.
+        outside: folders of clips that were made elsewhere, by the name that tables give them.
+
+    Raises:
+        BundleError: a bundle is missing, or not of this kind.
+        DataError: the folders do not hold what they should.
+        SettingError: two collections of one name.
+    """
+    bundle = Bundle.open(model).require(kind=BUNDLE_KIND)
+    opened = AudioModel.open(bundle, threads=1)
+    common = ClipSettings(
+        opened.parts.audio.rate_hz, opened.parts.audio.channels, settings.seconds, settings.seed
+    )
+    prepared = Clips(data, settings.split)
+    reference, real = draw_real(
+        prepared, settings.clips, seconds=settings.seconds, seed=settings.seed
+    )
+    count = len(real)
+    stamp = stamp_of(bundle)
+    options = options_of(settings)
+    source = str(bundle.folder)
+    found = [
+        Collection(REFERENCE, "real clips, the reference", "real", real=reference, count=count),
+        Collection(REAL, "real clips of other recordings (floor)", "real", real=real, count=count),
+        Collection(
+            CODEC,
+            f"{bundle.name}, encoded and decoded (ceiling)",
+            "codec",
+            source,
+            stamp,
+            real,
+            count,
+        ),
+        *_opus(settings, common, real),
+        Collection(
+            HALF, "half the spectrogram, the deck's baseline", "half", real=real, count=count
+        ),
+        Collection(PRIOR, "decoded prior, no second stage", "prior", source, stamp, count=count),
+    ]
+    for each, name in [(bundle, GENERATED), *((Bundle.open(b), b) for b in beside)]:
+        found += _generated(each.require(kind=BUNDLE_KIND), name, real, options)
+    found += _outside(outside or {}, count)
+    found += _for_memory(data, settings)
+    return Plan(bundle, opened, settings, common, _named(found), folder)
+
+
+def _generated(
+    bundle: Bundle, name: str, real: tuple[RealClip, ...], options: tuple[tuple[str, Any], ...]
+) -> list[Collection]:
+    """Return what a bundle writes: with the labels of real clips, where it knows labels, and without."""
+    source, stamp, count = str(bundle.folder), stamp_of(bundle), len(real)
+    free = "-free" if bundle.config.get("labels") else ""
+    title = f"{bundle.name}, generated"
+    with_labels = Collection(
+        Path(name).name, f"{title}, labels as in real clips", "generated", source, stamp,
+        real, count, conditioned=True, options=options,
+    )  # fmt: skip
+    without = Collection(
+        f"{Path(name).name}{free}", f"{title}, no label" if free else title, "generated", source,
+        stamp, count=count, options=options,
+    )  # fmt: skip
+    return [with_labels, without] if free else [without]
+
+
+def options_of(settings: AudioEvaluationSettings) -> tuple[tuple[str, Any], ...]:
+    """Return what is asked of the sampler instead of the bundle's own."""
+    given = {
+        "steps": settings.steps, "sampler": settings.sampler, "guidance": settings.guidance
+    }  # fmt: skip
+    return tuple((name, value) for name, value in given.items() if value is not None)
+
+
+def _opus(
+    settings: AudioEvaluationSettings, common: ClipSettings, real: tuple[RealClip, ...]
+) -> list[Collection]:
+    """Return Opus at some rates, where the system has it and it knows the sample rate."""
+    if not settings.opus or common.rate_hz not in RATES_HZ:
+        return []
+    try:
+        find_program()
+    except MissingExtraError:
+        return []
+    return [
+        Collection(
+            f"opus-{rate:g}", f"Opus, {rate:g} kbit/s", "opus", f"{rate:g}", "", real, len(real)
+        )
+        for rate in settings.opus
+    ]
+
+
+def _outside(outside: Mapping[str, Path], most: int) -> list[Collection]:
+    found = []
+    for name, folder in outside.items():
+        paths = outside_clips(folder)[:most]
+        parts = [f"{path.name} {path.stat().st_size}" for path in paths]
+        stamp = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+        found.append(Collection(name, name, "files", str(folder), stamp, count=len(paths)))
+    return found
+
+
+def _for_memory(data: Path, settings: AudioEvaluationSettings) -> list[Collection]:
+    """Return training clips to look for copies in, and clips of held-out recordings."""
+    if not settings.training_clips:
+        return []
+    (training,) = draw_real(
+        Clips(data, "train"),
+        settings.training_clips,
+        seconds=settings.seconds,
+        seed=settings.seed + 1,
+        parts=1,
+    )
+    held: list[RealClip] = []
+    for split in ("valid", "test"):
+        try:
+            held += draw_real(
+                Clips(data, split), settings.clips, seconds=settings.seconds,
+                seed=settings.seed, parts=1,
+            )[0]  # fmt: skip
+        except DataError:
+            continue
+    held = held[: settings.clips]
+    return [
+        Collection(TRAINING, "training music", "real", real=training, count=len(training)),
+        Collection(HELD_OUT, "held-out recordings", "real", real=tuple(held), count=len(held)),
+    ]
+
+
+def stamp_of(bundle: Bundle) -> str:
+    """Return a short hash of everything in a bundle."""
+    text = json.dumps(bundle.manifest, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _named(collections: Sequence[Collection]) -> dict[str, Collection]:
+    """Return collections by name, none of which has another's."""
+    names = [each.name for each in collections]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SettingError(
+            f"Two collections are called {twice[0]}, which tables could not tell apart. Give one of "
+            "them another name."
+        )
+    return {each.name: each for each in collections if each.count}

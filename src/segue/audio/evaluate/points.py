@@ -1,0 +1,126 @@
+"""Points of collections: every clip embedded once, a few clips a process, and kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from segue.audio.evaluate.collections import (
+    CLIPS_PER_UNIT,
+    ClipSettings,
+    Collection,
+    clip_folder,
+    clip_paths,
+)
+from segue.audio.evaluate.embedding import EmbeddedClips, Embedding, embed_clips
+from segue.audio.evaluate.embeddings import open_embedding
+from segue.audio.signal import read_audio
+from segue.core.files import atomic_path
+from segue.core.pool import run_jobs
+from segue.core.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """A few clips for one embedding."""
+
+    embedding: str
+    clips: tuple[str, ...]
+    rate_hz: int
+    path: str
+
+
+def embed_collections(
+    collections: Sequence[Collection],
+    settings: ClipSettings,
+    folder: Path,
+    *,
+    embedding: str,
+    workers: int,
+    progress: Progress = silent,
+) -> dict[str, EmbeddedClips]:
+    """Return the points of collections by name; what was embedded before is read again.
+
+    Args:
+        collections: whose clips have been made.
+        settings: of the clips.
+        folder: where the clips lie; points are kept beside them.
+        embedding: name of the embedding.
+        workers: processes; 0 works in this one.
+        progress: who listens.
+
+    Raises:
+        MissingExtraError: the embedding's weights or packages are not there.
+        SettingError: there is no such embedding.
+    """
+    units = {each.name: _units(each, settings, folder, embedding) for each in collections}
+    missing = [u for part in units.values() for u in part if not Path(u.path).is_file()]
+    total = sum(map(len, units.values()))
+    with progress(f"embedding with {embedding}", total=total) as advance:
+        advance(total - len(missing))
+        if missing:
+            open_embedding(embedding)  # a missing package is told of once, here
+        for _ in run_jobs(_embed, missing, workers=workers):
+            advance(1)
+    return {each.name: _read(each, units[each.name]) for each in collections}
+
+
+def groups_of(collection: Collection) -> list[str]:
+    """Return the recording of every clip; clips made of nothing are one each."""
+    if collection.real and collection.kind != "generated":
+        return [clip.name for clip in collection.real[: collection.count]]
+    return [f"{collection.name}/{number}" for number in range(collection.count)]
+
+
+def _units(
+    collection: Collection, settings: ClipSettings, folder: Path, embedding: str
+) -> list[_Unit]:
+    paths = clip_paths(collection, settings, folder)
+    kept = clip_folder(collection, settings, folder)
+    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in embedding)
+    return [
+        _Unit(
+            embedding,
+            tuple(map(str, paths[start : start + CLIPS_PER_UNIT])),
+            settings.rate_hz,
+            str(kept / f"{safe}-{start:05d}.npz"),
+        )
+        for start in range(0, len(paths), CLIPS_PER_UNIT)
+    ]
+
+
+def _embed(unit: _Unit) -> None:
+    clips = [read_audio(path, None, None) for path in unit.clips]
+    found = embed_clips(
+        _embedding(unit.embedding),
+        clips,
+        rate_hz=unit.rate_hz,
+        groups=[str(number) for number in range(len(clips))],
+    )
+    with atomic_path(Path(unit.path)) as temporary, temporary.open("wb") as stream:
+        np.savez(
+            stream,
+            vectors=found.vectors.astype(np.float32),
+            clips=found.groups.astype(np.int64),
+            silent=np.int64(found.num_silent),
+        )
+
+
+def _read(collection: Collection, units: Sequence[_Unit]) -> EmbeddedClips:
+    names = np.array(groups_of(collection))
+    vectors, groups, num_silent = [], [], 0
+    for number, unit in enumerate(units):
+        with np.load(unit.path, allow_pickle=False) as stored:
+            vectors.append(stored["vectors"].astype(np.float64))
+            groups.append(names[stored["clips"] + number * CLIPS_PER_UNIT])
+            num_silent += int(stored["silent"])
+    return EmbeddedClips(
+        np.concatenate(vectors), np.concatenate(groups), collection.count, num_silent
+    )
+
+
+@lru_cache(maxsize=2)
+def _embedding(name: str) -> Embedding:
+    return open_embedding(name)
