@@ -324,7 +324,8 @@ def frechet_interval(
     A bootstrap repeats recordings and so shrinks covariances, which the biased Fréchet distance
     answers by growing: its interval would not hold the estimate. Instead half of the recordings
     of `other` are drawn without replacement; the spread of the distances about their mean, which is
-    that of the whole for halves of a large collection, is laid about the estimate.
+    that of the whole for halves of a large collection, is laid about the estimate. Where `other` is
+    made of the reference's own recordings (a reconstruction), both sides give the same half.
 
     Source: Politis, Romano and Wolf, *Subsampling*, 1999, chapter 2 (a delete-half jackknife).
     """
@@ -332,16 +333,13 @@ def frechet_interval(
     names = np.array(other.names)
     if len(names) < 4:
         raise DataError("An interval of a Fréchet distance needs at least 4 recordings.")
-    draws = np.array(
-        [
-            frechet_distance(
-                reference.vectors,
-                other.of(rng.choice(names, len(names) // 2, replace=False)).vectors,
-            )
-            for _ in range(num_draws)
-        ]
-    )
-    shifted = draws - draws.mean() + value
+    paired = set(names) <= set(reference.names)
+    found = []
+    for _ in range(num_draws):
+        half = rng.choice(names, len(names) // 2, replace=False)
+        real = reference.of(half) if paired else reference
+        found.append(frechet_distance(real.vectors, other.of(half).vectors))
+    shifted = np.maximum(np.array(found) - np.mean(found) + value, 0)
     return _interval(value, list(shifted), len(names))
 
 

@@ -57,7 +57,8 @@ class DistanceRow:
         kernel: kernel audio distance x 1000.
         frechet: Fréchet audio distance with all clips.
         frechet_infinity: the same extrapolated to infinitely many clips; do not trust it where its
-            `r2` is below 0.9. None with fewer than 4 recordings.
+            `r2` is below 0.9. None for recordings of the reference itself (a reconstruction), whose
+            choices differ from the whole as the reference's own do.
         frechet_at_floor: mean of the Fréchet distance with as many recordings on each side as
             `DistanceTable.frechet_floor` has; this compares with that floor. None with fewer.
     """
@@ -68,7 +69,7 @@ class DistanceRow:
     num_silent: int
     kernel: Interval
     frechet: Interval
-    frechet_infinity: Extrapolation
+    frechet_infinity: Extrapolation | None
     frechet_at_floor: float | None
 
 
@@ -268,6 +269,7 @@ def _row(
     """Measure one collection."""
     real = comparison.reference
     rng = generator(seed, "row", name)
+    paired = set(side.names) <= set(real.names)
     at_floor = None
     if min(len(side.names), len(real.names)) >= size:
         at_floor = float(np.mean([_matched(real, side, size, rng) for _ in range(num_splits)]))
@@ -278,7 +280,7 @@ def _row(
         num_silent=side.num_silent,
         kernel=comparison.interval(side, rng),
         frechet=frechet_interval(real, side, rng, num_draws=num_draws),
-        frechet_infinity=frechet_infinity(real, side, rng),
+        frechet_infinity=None if paired else frechet_infinity(real, side, rng),
         frechet_at_floor=at_floor,
     )
 
