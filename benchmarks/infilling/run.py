@@ -93,7 +93,7 @@ def likelihood_lines(row: dict[str, Any]) -> list[str]:
     ]
     sights = row["sights"]
     third = [
-        [SHORT[t], *(shown(sights[t][s]) for s in ("none", "past", "past_future", "all"))]
+        [SHORT[t], *(shown(sights[t].get(s)) for s in ("none", "past", "past_future", "all"))]
         for t in sights
     ]
     lines = table(["bits per note", "all tasks", f"above {row['model']}", *kinds], first)
@@ -134,11 +134,14 @@ def write_readme() -> None:
     rows = [json.loads(line) for line in RESULTS.read_text("utf-8").splitlines()]
     row = rows[-1]
     template = (HERE / "README.template.md").read_text("utf-8")
-    counts = ", ".join(f"{SHORT[task]} {count}" for task, count in row["regions"].items())
+    counts = "; ".join(
+        f"{name}: {', '.join(f'{SHORT[task]} {count}' for task, count in by_task.items())}"
+        for name, by_task in row["regions"].items()
+    )
     settings = row["settings"]
     facts = (
         f"{row['date']}, commit {row['commit']}: {row['pieces']} pieces, seed {settings['seed']}; regions "
-        f"drawn: {counts}; of each task {settings['regions']} for the likelihood and "
+        f"{counts}; of each task {settings['regions']} for the likelihood and "
         f"{settings['filled']} that are filled, {settings['samples']} times (2 by baselines)."
     )
     parts = {

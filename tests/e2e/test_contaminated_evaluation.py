@@ -1,6 +1,7 @@
 """A split made on purpose with near duplicates across: what it flatters is said beside what it does not."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from segue.symbolic.evaluate.evaluation import (
     Evaluation,
     evaluate,
     numbers,
+    shown,
     write_results,
 )
 from segue.symbolic.evaluate.infilling import EvaluationSettings
@@ -145,6 +147,12 @@ def test_the_files_say_so_too(found: Evaluation) -> None:
     assert set(saved["by_contamination"]) == {CLEAN, CONTAMINATED}
     page = write_report(found, num_examples=0).read_text("utf-8")
     assert f"{near} of {len(found.pieces)} pieces have a near duplicate" in page
-    assert CONTAMINATED in page
+    head = f"<th[^>]*>bits per note</th><th[^>]*>{CLEAN}</th><th[^>]*>{CONTAMINATED}</th>"
+    table = page[re.search(head, page).start() :]
+    for name in ("midigpt-small", CHAIN):
+        row = re.search(rf"<tr><th[^>]*>{name}</th>(.*?)</tr>", table)[1]
+        shown_here = re.findall(r"<td[^>]*>([^<]*)</td>", row)
+        subsets = found.summary.contamination
+        assert shown_here == [shown(subsets[s][name].bits_per_note) for s in (CLEAN, CONTAMINATED)]
     human = saved["fillings"]["all tasks"]["human original"]
     assert 0 <= human["copied_from_training"]["mean"] <= 1

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -84,8 +85,10 @@ def test_everything_is_written(evaluated: Path) -> None:
     found = numbers(evaluated)
     assert found["model"] == "midigpt-small"
     assert 2 <= found["pieces"] <= 6
-    assert set(found["regions"]) == set(TASKS_HERE)
-    assert all(count >= 2 for count in found["regions"].values())
+    for name in ("drawn", "scored by all", "filled by all"):
+        assert set(found["regions"][name]) == set(TASKS_HERE)
+    assert all(count >= 2 for count in found["regions"]["scored by all"].values())
+    assert set(found["regions"]["filled by all"].values()) == {1}
     costs = found["bits_per_note"]["all tasks"]
     assert set(costs) >= {"midigpt-small", "unigram", "Markov chain, order 1"}
     kinds = costs["midigpt-small"]["by_kind"]
@@ -103,7 +106,7 @@ def test_everything_is_written(evaluated: Path) -> None:
 def test_every_region_has_a_row(evaluated: Path) -> None:
     head, *lines = (evaluated / "regions.csv").read_text("utf-8").splitlines()
     assert head.startswith("region,task,piece,system,bits_per_note,notes,")
-    regions = numbers(evaluated)["regions"]
+    regions = numbers(evaluated)["regions"]["drawn"]
     mine = [line for line in lines if ",midigpt-small," in line]
     assert len(mine) == sum(regions.values())
 
@@ -118,7 +121,10 @@ def test_examples_can_be_opened(evaluated: Path) -> None:
         assert piece.bars.num_bars <= 8 + 4
     for path in numbered:
         assert len(Piece.open(path).notes)
-        assert path.with_name(path.name.replace("original", "midigpt-small")).is_file()
+        for label in ("midigpt-small", "midigpt-small-filling-2", "hole"):
+            assert path.with_name(path.name.replace("original", label)).is_file()
+        hole = Piece.open(path.with_name(path.name.replace("original", "hole")))
+        assert 0 < len(hole.notes) < len(Piece.open(path).notes)
 
 
 def test_the_page_needs_nothing_from_elsewhere(evaluated: Path) -> None:
@@ -129,7 +135,11 @@ def test_the_page_needs_nothing_from_elsewhere(evaluated: Path) -> None:
     assert "https://" not in page
     for task in TASKS_HERE:
         assert TASKS[task].title in page
-    assert page.count("<audio") >= 2 * len(TASKS_HERE)
+    for label in ("original", "hole", "midigpt-small", "midigpt-small, filling 2"):
+        assert page.count(f'aria-label="{label}"') == len(TASKS_HERE)
+    for name in ("note f1", "diversity", "copied from context", "empty bar rate"):
+        assert re.search(rf"<th[^>]*>{name}</th><th[^>]*>1 bar</th><th[^>]*>continue</th>", page)
+    assert re.search(r"<th[^>]*>regions</th><th[^>]*>drawn</th><th[^>]*>scored by all</th>", page)
     assert "Near duplicates" in page
     assert "--train" in page
 
@@ -156,7 +166,10 @@ def test_the_same_command_gives_the_same_bytes(evaluated, music, baselines, tmp_
 def test_published_masks_give_the_same_regions(evaluated, music, tmp_path, capsys) -> None:
     masks = evaluated / "masks.jsonl"
     words = ("--data", music, "--masks", masks, "--seed", "9", "--json", "-o", tmp_path / "again")
-    segue("midi", "evaluate", "midigpt-small", *words, *SMALL)
+    earlier = shutil.copytree(evaluated, tmp_path / "again")
+    for name in ("examples/077-long-gone.mid", "examples/mine.mid", "pictures/long-gone.png"):
+        (earlier / name).write_bytes(b"from an earlier seed")
+    segue("midi", "evaluate", "midigpt-small", *words, *SMALL, "--listen", "--pairs", "1")
     found, before = json.loads(capsys.readouterr().out), numbers(evaluated)
     assert (tmp_path / "again" / "masks.jsonl").read_bytes() == masks.read_bytes()
     assert found == numbers(tmp_path / "again")
@@ -165,6 +178,12 @@ def test_published_masks_give_the_same_regions(evaluated, music, tmp_path, capsy
         again = found["bits_per_note"][task]["midigpt-small"]
         assert again["bits_per_note"]["mean"] == row["midigpt-small"]["bits_per_note"]["mean"]
     assert found["fillings"] != before["fillings"]
+    for name in ("key.json", "listen.html", "examples/mine.mid"):
+        kept = earlier if "mine" in name else evaluated
+        assert (earlier / name).read_bytes() == (kept / name).read_bytes()
+    pairs = json.loads((earlier / "key-2.json").read_text())["pairs"].values()
+    assert len([pair for pair in pairs if pair["repeats"] is None]) == 1
+    assert not list(earlier.rglob("*long-gone*"))
 
 
 def test_masks_of_other_music_are_refused(evaluated, tmp_path, run_segue) -> None:
@@ -182,9 +201,10 @@ def test_listeners_answers_are_read(evaluated: Path, tmp_path: Path, capsys) -> 
     assert "midigpt-small" not in page
     assert key["systems"][0] == "midigpt-small"
     pairs = [pair for pair in key["pairs"].values() if pair["repeats"] is None]
-    assert len(pairs) == 2 * len(TASKS_HERE)
     assert all("midigpt-small" in (pair["a"], pair["b"]) for pair in pairs)
-    assert sum("original" in (pair["a"], pair["b"]) for pair in pairs) == len(TASKS_HERE)
+    against = Counter(({pair["a"], pair["b"]} - {"midigpt-small"}).pop() for pair in pairs)
+    assert {"original", "Markov chain, order 1"} <= set(against)
+    assert set(against.values()) == {len(TASKS_HERE)}
     assert len({pair["excerpt"] for pair in pairs}) == len(TASKS_HERE)
     answers = {
         name: {"pulse": "a" if pair["a"] == "midigpt-small" else "b", "overall": "same"}
@@ -214,6 +234,7 @@ def test_listeners_answers_are_read(evaluated: Path, tmp_path: Path, capsys) -> 
         (("--beside", "nowhere"), "nowhere"),
         (("--beside", "midigpt-small"), "Two systems are called midigpt-small"),
         (("--masks", "nowhere"), "nowhere"),
+        (("--pairs", "3"), "Give --listen, too"),
         (("--train", "nowhere"), "nowhere"),
     ],
 )

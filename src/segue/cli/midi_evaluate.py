@@ -40,6 +40,10 @@ def evaluate(
     listen: Annotated[
         bool, typer.Option("--listen", help="Write a page of blind pairs to judge by ear, too.")
     ] = False,
+    pairs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Pairs of --listen with each other system; 9 by default."),
+    ] = None,
     no_maps: Annotated[
         bool, typer.Option("--no-maps", help="Leave out the embedding maps.")
     ] = False,
@@ -54,10 +58,13 @@ def evaluate(
     Nine infilling tasks, baselines on the same regions, intervals over pieces. Run again after an
     interruption, it goes on where it stopped.
     """
+    from segue.errors import SettingError
     from segue.symbolic.evaluate.evaluation import evaluate as measure
     from segue.symbolic.evaluate.evaluation import numbers, write_results
     from segue.symbolic.evaluate.report import write_report
 
+    if pairs is not None and not listen:
+        raise SettingError("--pairs says how many pairs --listen writes. Give --listen, too.")
     found = measure(
         model,
         data,
@@ -75,9 +82,11 @@ def evaluate(
     maps = [] if no_maps else _maps(found, data, split)
     page = write_report(found, maps=maps, progress=progress)
     if listen:
-        from segue.symbolic.evaluate.hearing import write_listening_test
+        from segue.symbolic.evaluate.hearing import PAIRS, write_listening_test
 
-        tell(f"to judge by ear: {write_listening_test(found, progress=progress)}")
+        most = PAIRS if pairs is None else pairs
+        written = write_listening_test(found, pairs=most, progress=progress)
+        tell(f"to judge by ear: {written.page} (its key, to keep from listeners: {written.key})")
     if as_json:
         print_json(numbers(found))
         return

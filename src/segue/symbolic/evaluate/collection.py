@@ -2,13 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
+from segue.core.files import sha256_of
+from segue.core.progress import Progress, silent, track
 from segue.errors import DataError
 from segue.symbolic.codec import encode_file
 from segue.symbolic.data.scan import Scanned, ScanSettings, find_files, scan_file
@@ -39,6 +42,25 @@ class TestPiece:
     source: str
     load: Callable[[], Grid]
     path: Path | None = None
+
+
+class Named(Protocol):
+    """What names a piece, as a region does."""
+
+    @property
+    def piece(self) -> str:
+        """Name of the piece."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Hash of its file."""
+        ...
+
+    @property
+    def group(self) -> str:
+        """What it shares with its near duplicates."""
+        ...
 
 
 def printable(name: str) -> str:
@@ -100,6 +122,7 @@ def midi_pieces(
     seed: int,
     scan: ScanSettings,
     grouped: bool = True,
+    progress: Progress = silent,
 ) -> list[TestPiece]:
     """Return at most `count` readable pieces below a folder of MIDI files, no two alike.
 
@@ -112,26 +135,100 @@ def midi_pieces(
         seed: another seed, another choice.
         scan: which files are left out.
         grouped: False takes files of the same notes too, where their bytes differ.
+        progress: who listens.
 
     Raises:
         DataError: no file can be used.
     """
     found: dict[str, TestPiece] = {}
-    paths = {printable(source.path): folder / source.path for source in find_files([folder])}
-    for name in sorted(paths, key=lambda name: _order(seed, name)):
-        load = partial(_load_midi, paths[name], tokenizer)
-        scanned = _scanned(paths[name], load, scan)
-        if scanned is not None:
-            parent = name.partition("/")[0] if "/" in name else ""
-            found.setdefault(
-                scanned.note_hash if grouped else scanned.sha256,
-                TestPiece(name, scanned.sha256, scanned.note_hash, parent, load, paths[name]),
-            )
-        if len(found) == count:
-            break
+    paths = _midi_paths(folder)
+    wanted = len(paths) if count is None else min(count, len(paths))
+    with progress("reading pieces", total=wanted) as advance:
+        for name in sorted(paths, key=lambda name: _order(seed, name)):
+            before = len(found)
+            load = partial(_load_midi, paths[name], tokenizer)
+            scanned = _scanned(paths[name], load, scan)
+            if scanned is not None:
+                sha256, group = scanned.sha256, scanned.note_hash
+                piece = TestPiece(name, sha256, group, _source(name), load, paths[name])
+                found.setdefault(group if grouped else sha256, piece)
+            advance(len(found) - before if wanted == count else 1)
+            if len(found) == count:
+                break
     if not found:
         raise DataError(f"No MIDI file below {folder} can be evaluated on.")
     return list(found.values())
+
+
+def _midi_paths(folder: Path) -> dict[str, Path]:
+    """Return the MIDI files below a folder by their printable names."""
+    return {printable(source.path): folder / source.path for source in find_files([folder])}
+
+
+def _source(name: str) -> str:
+    return name.partition("/")[0] if "/" in name else ""
+
+
+def pieces_named(
+    data: Path,
+    tokenizer: Tokenizer,
+    wanted: Iterable[Named],
+    *,
+    split: str = "test",
+    progress: Progress = silent,
+) -> list[TestPiece]:
+    """Return the pieces that regions lie in, without parsing any other file.
+
+    A piece counts by its hash. A folder of MIDI is asked for the file of the region's name first; only
+    where that is missing or another file are all of them hashed.
+
+    Args:
+        data: a prepared folder, or a folder of MIDI files.
+        tokenizer: of the model that is evaluated.
+        wanted: regions, or whatever names a piece; several may name one.
+        split: of a prepared folder.
+        progress: who listens.
+
+    Returns:
+        Those that are there, in the order in which they are named first.
+
+    Raises:
+        DataError: there is no such folder or split, or a file cannot be read.
+    """
+    by_hash: dict[str, Named] = {}
+    for each in wanted:
+        by_hash.setdefault(each.sha256, each)
+    if (data / "dataset.json").is_file():
+        there = {piece.sha256: piece for piece in prepared_pieces(data, split, tokenizer)}
+        return [there[sha256] for sha256 in by_hash if sha256 in there]
+    paths = _midi_paths(_folder(data))
+    files = {
+        sha256: each.piece
+        for sha256, each in by_hash.items()
+        if each.piece in paths and sha256_of(paths[each.piece]) == sha256
+    }
+    if len(files) < len(by_hash):
+        for name in track(sorted(paths), "looking for pieces", progress=progress):
+            files.setdefault(sha256_of(paths[name]), name)
+    return [
+        TestPiece(
+            files[sha256],
+            sha256,
+            by_hash[sha256].group,
+            _source(files[sha256]),
+            partial(_load_midi, paths[files[sha256]], tokenizer),
+            paths[files[sha256]],
+        )
+        for sha256 in by_hash
+        if sha256 in files
+    ]
+
+
+def _folder(data: Path) -> Path:
+    """Return a folder, or raise."""
+    if not data.is_dir():
+        raise DataError(f"{data} is no folder. Give a folder of MIDI files or a prepared one.")
+    return data
 
 
 def _scanned(path: Path, load: Callable[[], Grid], scan: ScanSettings) -> Scanned | None:
@@ -157,6 +254,7 @@ def open_collection(
     seed: int = 0,
     grouped: bool = True,
     scan: ScanSettings | None = None,
+    progress: Progress = silent,
 ) -> list[TestPiece]:
     """Return pieces of a prepared folder's split, or of a folder of MIDI files, one of each group.
 
@@ -168,6 +266,7 @@ def open_collection(
         seed: another seed, another choice.
         grouped: False takes every piece, whatever its group.
         scan: which files of a folder of MIDI are left out.
+        progress: who listens.
 
     Raises:
         DataError: there is no such folder or split, or nothing in it can be used.
@@ -175,10 +274,15 @@ def open_collection(
     if (data / "dataset.json").is_file():
         pieces = prepared_pieces(data, split, tokenizer)
         return sample_pieces(pieces, count, seed=seed) if grouped else pieces
-    if not data.is_dir():
-        raise DataError(f"{data} is no folder. Give a folder of MIDI files or a prepared one.")
-    scan = scan or ScanSettings()
-    return midi_pieces(data, tokenizer, count, seed=seed, scan=scan, grouped=grouped)
+    return midi_pieces(
+        _folder(data),
+        tokenizer,
+        count,
+        seed=seed,
+        scan=scan or ScanSettings(),
+        grouped=grouped,
+        progress=progress,
+    )
 
 
 def sample_pieces(pieces: Sequence[TestPiece], count: int | None, *, seed: int) -> list[TestPiece]:

@@ -19,7 +19,12 @@ from segue.core.statistics import Interval
 from segue.errors import DataError, SettingError
 from segue.runtime.bundle import Bundle
 from segue.symbolic.data.windows import Prepared
-from segue.symbolic.evaluate.collection import TestPiece, open_collection, prepared_pieces
+from segue.symbolic.evaluate.collection import (
+    TestPiece,
+    open_collection,
+    pieces_named,
+    prepared_pieces,
+)
 from segue.symbolic.evaluate.contamination import (
     Neighbour,
     collection_of_files,
@@ -35,6 +40,8 @@ from segue.symbolic.evaluate.infilling import (
     SurpriseRow,
     load_grid,
     measure,
+    own_sight,
+    sights_of,
     store_pieces,
     units,
 )
@@ -52,10 +59,12 @@ from segue.symbolic.evaluate.summary import (
     filling_table,
     likelihood_table,
     paired_table,
+    region_counts,
     sight_table,
 )
 from segue.symbolic.evaluate.systems import SystemSpec
 from segue.symbolic.grid import Grid
+from segue.symbolic.prompt import Sight
 from segue.symbolic.tokenizer import Tokenizer
 
 FORMAT = 2
@@ -155,11 +164,13 @@ def evaluate(
             "evaluation to go on with."
         )
     work.mkdir(parents=True, exist_ok=True)
-    pieces, regions = _pieces_and_regions(data, split, tokenizer, settings, masks)
+    pieces, regions = _pieces_and_regions(data, split, tokenizer, settings, masks, progress)
     write_masks(work / MASKS, regions, tokenizer.vocabulary)
     write_masks(folder / MASKS, regions, tokenizer.vocabulary)
-    store_pieces(work / PIECES, pieces, tokenizer)
-    plan = units(systems, regions, settings, judge=source, work=work)
+    store_pieces(work / PIECES, pieces, tokenizer, progress=progress)
+    plan = units(
+        systems, regions, settings, judge=source, work=work, sights=sights_of(bundle)
+    )  # fmt: skip
     identity = _identity(work, bundle)
     surprises, fills = measure(plan, identity, workers=workers, progress=progress)
     index = None if train is None else build_index(
@@ -173,10 +184,12 @@ def evaluate(
         lambda region: load_grid(str(work), region.sha256, source),
         tokenizer,
         system=systems[0].name,
+        sight=own_sight(bundle),
         seed=settings.seed,
         index=index,
         contaminated={piece for piece, found in neighbours.items() if found.near_duplicate},
         has_training=training > 0,
+        progress=progress,
     )
     return Evaluation(
         bundle,
@@ -217,25 +230,29 @@ def _pieces_and_regions(
     tokenizer: Tokenizer,
     settings: EvaluationSettings,
     masks: Path | None,
+    progress: Progress,
 ) -> tuple[list[TestPiece], list[Region]]:
     """Return the regions and the pieces that they lie in."""
     vocabulary, seed = tokenizer.vocabulary, settings.seed
     if masks is not None:
-        everything = open_collection(data, tokenizer, split=split, seed=seed, grouped=False)
         chosen = [
             region for region in read_masks(masks, vocabulary) if region.task in settings.tasks
         ]
         if not chosen:
             raise DataError(f"{masks} has no region of the tasks {', '.join(settings.tasks)}.")
-        used = {piece.sha256: piece for piece, _ in regions_of(everything, chosen)}
+        named = pieces_named(data, tokenizer, chosen, split=split, progress=progress)
+        used = {piece.sha256: piece for piece, _ in regions_of(named, chosen)}
         return list(used.values()), chosen
-    pieces = open_collection(data, tokenizer, split=split, count=settings.pieces, seed=seed)
+    pieces = open_collection(
+        data, tokenizer, split=split, count=settings.pieces, seed=seed, progress=progress
+    )
     regions = draw_regions(
         pieces,
         vocabulary,
         tasks=settings.tasks,
         per_task=max(settings.regions, settings.filled),
         seed=seed,
+        progress=progress,
     )
     if not regions:
         raise DataError(f"No piece of {data} is long enough for any of the tasks.")
@@ -311,10 +328,12 @@ def summarise(
     tokenizer: Tokenizer,
     *,
     system: str,
+    sight: Sight = "all",
     seed: int,
     index: NgramIndex | None = None,
     contaminated: set[str] | None = None,
     has_training: bool = False,
+    progress: Progress = silent,
 ) -> tuple[Summary, list[dict[str, Any]]]:
     """Return the tables, and the metrics by region and system.
 
@@ -325,12 +344,14 @@ def summarise(
         grids: gives the piece of a region.
         tokenizer: of the grids.
         system: the model that is evaluated.
+        sight: how much it was trained to see.
         seed: of the bootstrap.
         index: of the training music.
         contaminated: hashes of pieces with a near duplicate in the training music.
         has_training: whether the training music is known.
+        progress: who listens.
     """
-    rows = filling_rows(fills, grids, regions, tokenizer.vocabulary, index=index)
+    rows = filling_rows(fills, grids, regions, tokenizer.vocabulary, index=index, progress=progress)
     bad = contaminated or set()
     subsets = {}
     if has_training:
@@ -341,10 +362,11 @@ def summarise(
                 subsets[name] = next(iter(table.values()))
     summary = Summary(
         likelihood=likelihood_table(surprises, regions, seed=seed),
-        sights=sight_table(surprises, regions, system, seed=seed),
+        sights=sight_table(surprises, regions, system, seed=seed, own=sight),
         fillings=filling_table(rows, regions, seed=seed),
         contamination=subsets,
         paired=paired_table(surprises, regions, system, seed=seed),
+        regions=region_counts(surprises, rows, regions),
     )
     return summary, rows
 
@@ -355,17 +377,13 @@ def summarise(
 def numbers(evaluation: Evaluation) -> dict[str, Any]:
     """Return everything that ``metrics.json`` holds; the same for the same evaluation."""
     summary = evaluation.summary
-    counts = {
-        task: sum(region.task == task for region in evaluation.regions)
-        for task in evaluation.settings.tasks
-    }
     return {
-        "format": 1,
+        "format": 2,
         "segue": __version__,
         "model": evaluation.bundle.name,
         "settings": evaluation.settings.model_dump(),
         "pieces": len(evaluation.pieces),
-        "regions": counts,
+        "regions": summary.regions,
         "systems": [{"name": s.name, "fingerprint": s.fingerprint} for s in evaluation.systems],
         "contaminated_pieces": sum(n.near_duplicate for n in evaluation.neighbours.values()),
         "training_music_known": bool(evaluation.neighbours),

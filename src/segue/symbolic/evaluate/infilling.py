@@ -6,7 +6,7 @@ and a system that was measured before is not measured again.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from pydantic import Field
 from segue.core.config import StrictModel
 from segue.core.files import atomic_path, write_text
 from segue.core.pool import run_jobs
-from segue.core.progress import Progress, silent
+from segue.core.progress import Progress, silent, track
 from segue.errors import BundleError, DataError
 from segue.runtime.bundle import Bundle
 from segue.symbolic.evaluate.collection import TestPiece
@@ -46,6 +46,20 @@ _REGIONS_PER_UNIT = 6
 _SAMPLES_OF_BASELINES = 2
 SIGHTS: tuple[Sight, ...] = ("none", "past", "past_future", "all")
 """What of the piece is seen, from nothing to everything."""
+
+
+def own_sight(bundle: Bundle) -> Sight:
+    """Return how much of a piece a model was trained to see."""
+    sight: Sight = bundle.config.get("sight", "all")
+    return sight
+
+
+def sights_of(bundle: Bundle) -> tuple[Sight, ...]:
+    """Return the sights that a model is measured under; the last, ``all``, is all that it can use.
+
+    A model that was trained on less is not asked what more would give it.
+    """
+    return (*SIGHTS[: SIGHTS.index(own_sight(bundle))], "all")
 
 
 class EvaluationSettings(StrictModel):
@@ -133,11 +147,13 @@ class FillRow:
 # Pieces for the processes -------------------------------------------------------------------------
 
 
-def store_pieces(path: Path, pieces: Iterable[TestPiece], tokenizer: Tokenizer) -> None:
+def store_pieces(
+    path: Path, pieces: Sequence[TestPiece], tokenizer: Tokenizer, *, progress: Progress = silent
+) -> None:
     """Write the base tokens of pieces into one file, by hash."""
     tokens = {
         piece.sha256: render(tokenizer.vocabulary, piece.load()).ids.astype(np.uint16)
-        for piece in pieces
+        for piece in track(pieces, "keeping pieces", progress=progress)
     }
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, **tokens)  # type: ignore[arg-type]
@@ -204,7 +220,7 @@ def open_system(spec: SystemSpec, judge: str, length: int) -> System:
             f"The bundle {spec.name} has another vocabulary than the one that is evaluated; infilling "
             "models can be compared where they share it."
         )
-    return ModelSystem(spec.name, model, settings, bundle.config.get("sight", "all"))
+    return ModelSystem(spec.name, model, settings, own_sight(bundle))
 
 
 # Work --------------------------------------------------------------------------------------------
@@ -217,6 +233,7 @@ def units(
     *,
     judge: str,
     work: Path,
+    sights: tuple[Sight, ...] = SIGHTS,
 ) -> list[Unit]:
     """Cut the evaluation into units of work.
 
@@ -226,6 +243,7 @@ def units(
         settings: how much is measured.
         judge: bundle of the model that is evaluated.
         work: folder of pieces and masks.
+        sights: of the first system, in the tasks that are ablated.
     """
     found = []
     by_task: dict[str, list[int]] = {}
@@ -234,9 +252,9 @@ def units(
     for system in systems:
         for task, numbers in by_task.items():
             whole = system.name == systems[0].name and task in settings.ablated
-            sights = SIGHTS if whole else ("all",)
+            under = sights if whole else ("all",)
             plans = (
-                ("surprise", numbers[: settings.regions], sights, 0),
+                ("surprise", numbers[: settings.regions], under, 0),
                 ("fill", numbers[: settings.filled], (), samples_of(system, settings)),
             )
             for what, chosen, seen, samples in plans:

@@ -15,7 +15,7 @@ import numpy as np
 
 from segue.core.files import write_text
 from segue.core.seeds import generator
-from segue.errors import SettingError
+from segue.errors import DataError, SettingError
 from segue.symbolic.evaluate.listening_page import PagePair, Side, listening_html
 from segue.symbolic.evaluate.listening_results import (
     CRITERIA,
@@ -36,6 +36,7 @@ __all__ = [
     "Item",
     "Listener",
     "Version",
+    "Written",
     "analyse_answers",
     "read_key",
     "write_listening_page",
@@ -76,6 +77,13 @@ class Item:
     second: Version
 
 
+class Written(NamedTuple):
+    """Where a listening test was written."""
+
+    page: Path
+    key: Path
+
+
 class _Shown(NamedTuple):
     """A pair on the page: its name there, which side is which, and the pair that it repeats."""
 
@@ -102,8 +110,11 @@ def write_listening_page(
     seed: int,
     repeats: int = 0,
     title: str = "Listening test",
-) -> Path:
+) -> Written:
     """Write a page of blind pairs, and its key beside it.
+
+    Where another page's key stands there already, that page and its key stay, so that answers to it can
+    still be read: this page is ``listen-2.html`` and its key ``key-2.json``, or the next number.
 
     Order and sides are drawn by the seed; of each two systems, each stands on the left in half of the
     pairs (one more where their number is odd). The same call writes the same bytes.
@@ -116,7 +127,7 @@ def write_listening_page(
         title: heading of the page; listeners read it.
 
     Returns:
-        The path of the key, ``key.json`` in the folder of the page. Keep it from listeners.
+        The page and its key, ``key.json`` in the same folder. Keep the key from listeners.
 
     Raises:
         SettingError: there are no pairs, a pair cannot be judged blind (one system twice, sounds of
@@ -140,10 +151,28 @@ def write_listening_page(
         pairs={one.name: one.key() for one in shown},
     )
     pairs = [PagePair(one.name, *map(_side, one.sides())) for one in shown]
-    write_text(path, listening_html(pairs, page=page, title=title))
-    key_path = path.with_name(KEY_NAME)
-    write_text(key_path, key.model_dump_json(indent=1) + "\n")
-    return key_path
+    written = _place(path, page)
+    write_text(written.page, listening_html(pairs, page=page, title=title))
+    write_text(written.key, key.model_dump_json(indent=1) + "\n")
+    return written
+
+
+def _place(path: Path, page: str) -> Written:
+    """Return where a page and its key can stand without taking another page's place."""
+    key = path.with_name(KEY_NAME)
+    found, number = Written(path, key), 1
+    while found.key.exists() and not _is_key_of(found.key, page):
+        number += 1
+        names = (path.with_stem(f"{path.stem}-{number}"), key.with_stem(f"{key.stem}-{number}"))
+        found = Written(*names)
+    return found
+
+
+def _is_key_of(path: Path, page: str) -> bool:
+    try:
+        return read_key(path).page == page
+    except DataError:
+        return False
 
 
 def _draw(items: Sequence[Item], repeats: int, rng: np.random.Generator) -> list[_Shown]:

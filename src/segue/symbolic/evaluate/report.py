@@ -1,6 +1,6 @@
 """The page of an evaluation: tables, pictures, examples to look at and to listen to, offline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from segue.core.files import write_bytes
@@ -39,8 +39,21 @@ SECOND_METRICS = (
 )
 """Metrics of the second: what must stand beside likeness to be able to read it."""
 
+BY_TASK = (
+    "note_f1",
+    "chroma_similarity",
+    "groove_similarity",
+    "diversity",
+    "copied_from_context",
+    "copied_from_training",
+    "empty_bar_rate",
+)
+"""Metrics that have a table of their own, by task."""
+
 SOUNDS = "sounds"
 """Folder of excerpts that were played, inside the folder of work."""
+
+EXAMPLES = "examples"
 
 Map = tuple[str, bytes, str]
 
@@ -73,8 +86,10 @@ def write_report(
     _contamination(page, evaluation)
     _fillings(book, evaluation)
     _maps(book, maps)
-    _examples(page, evaluation, num_examples, progress)
+    examples = _examples(page, evaluation, num_examples, progress)
     _how(page, evaluation)
+    _remove_others(book.folder, "*.png", book.written)
+    _remove_others(evaluation.folder / EXAMPLES, "[0-9][0-9][0-9]*-*.mid", examples)
     path = evaluation.folder / "index.html"
     page.save(path)
     return path
@@ -86,11 +101,14 @@ class _Book:
     def __init__(self, page: Page, folder: Path) -> None:
         self.page = page
         self.folder = folder
+        self.written: set[Path] = set()
 
     def picture(self, name: str, png: bytes, *, alt: str, caption: str = "") -> None:
         """Add a picture and keep it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(self.folder / f"{name}.png", png)
+        path = self.folder / f"{name}.png"
+        write_bytes(path, png)
+        self.written.add(path)
         self.page.picture(png, alt=alt, caption=caption)
 
 
@@ -164,12 +182,18 @@ def _context(book: _Book, evaluation: Evaluation) -> None:
         "The same notes, given less and less: nothing; what starts before the region; that and what "
         "starts behind it; and all of these with the other instruments during the region."
     )
+    present = [sight for sight in SIGHTS if any(sight in row for row in sights.values())]
+    if "all" not in present:
+        book.page.text(
+            f"{evaluation.bundle.name} was trained to see no more than the last column has, so that "
+            "nothing is said of more."
+        )
     titled = {TASKS[task].title: row for task, row in sights.items()}
-    figure = plots.steps(titled, SIGHTS, title="Bits per note by context", y_label="bits per note")
+    figure = plots.steps(titled, present, title="Bits per note by context", y_label="bits per note")
     book.picture("context", png_bytes(figure), alt="Bits per note by how much context is seen")
     book.page.table(
-        [[title, *(_text(row.get(sight)) for sight in SIGHTS)] for title, row in titled.items()],
-        header=("bits per note", *(sight.replace("_", " + ") for sight in SIGHTS)),
+        [[title, *(_text(row.get(sight)) for sight in present)] for title, row in titled.items()],
+        header=("bits per note", *(sight.replace("_", " + ") for sight in present)),
     )
 
 
@@ -239,8 +263,10 @@ def _fillings(book: _Book, evaluation: Evaluation) -> None:
         highlight=evaluation.bundle.name,
     )
     book.picture("note-f1", png_bytes(figure), alt="Note F1 of every system")
-    for name in ("note_f1", "chroma_similarity", "groove_similarity"):
-        tasks = [task for task in fillings if task != ALL_TASKS]
+    tasks = [task for task in fillings if task != ALL_TASKS]
+    for name in BY_TASK:
+        if not any(name in row for task in tasks for row in fillings[task].values()):
+            continue
         page.table(
             [
                 [system, *(_text(fillings[task].get(system, {}).get(name)) for task in tasks)]
@@ -261,34 +287,51 @@ def _maps(book: _Book, maps: Sequence[Map]) -> None:
         "chance."
     )
     for name, png, caption in maps:
-        slug = name.lower().replace(" ", "-").replace(",", "")
+        slug = _file_name(name.lower())
         book.picture(slug, png, alt=name, caption=caption)
 
 
-def _examples(page: Page, evaluation: Evaluation, count: int, progress: Progress) -> None:
+def _examples(page: Page, evaluation: Evaluation, count: int, progress: Progress) -> set[Path]:
+    """Add the examples and return their MIDI files."""
     chosen = example_rows(evaluation, count)
+    written: set[Path] = set()
     if not chosen:
-        return
+        return written
     page.heading("Examples")
     page.text(
-        "The first regions of every task, not chosen by ear. In colour: the notes of the region. Each "
-        "system's first filling; the MIDI files lie in the folder examples."
+        "The first regions of every task, not chosen by ear: the original, the hole (what every system "
+        "was given) and all fillings; equal ones of a system once. In colour: the notes of the region. "
+        "The MIDI files lie in the folder examples."
     )
-    folder = evaluation.folder / "examples"
+    folder = evaluation.folder / EXAMPLES
     folder.mkdir(parents=True, exist_ok=True)
     sounds = evaluation.folder / WORK / SOUNDS
     for number, rows in track(chosen.items(), "rendering examples", progress=progress):
         region = evaluation.regions[number]
         items = []
-        for label, piece in versions(evaluation, number, rows):
-            name = f"{number:03d}-{label}".replace(" ", "-").replace(",", "")
-            write_bytes(folder / f"{name}.mid", piece.midi())
+        original, *fillings = versions(evaluation, number, rows)
+        for label, piece in (original, ("hole", hole_alone(evaluation, number)), *fillings):
+            path = folder / f"{number:03d}-{_file_name(label)}.mid"
+            write_bytes(path, piece.midi())
+            written.add(path)
             items.append((label, piece.picture(), piece.kept_sound(sounds)))
         page.example(f"{TASKS[region.task].title}: {region.piece}", items)
+    return written
 
 
-def example_rows(evaluation: Evaluation, count: int) -> dict[int, list[FillRow]]:
-    """Return first fillings of the first `count` regions of every task, by region.
+def _file_name(label: str) -> str:
+    return label.replace(" ", "-").replace(",", "")
+
+
+def _remove_others(folder: Path, pattern: str, kept: Container[Path]) -> None:
+    """Remove what an earlier report left in a folder and this one did not write."""
+    for path in folder.glob(pattern):
+        if path not in kept:
+            path.unlink()
+
+
+def example_rows(evaluation: Evaluation, count: int | None) -> dict[int, list[FillRow]]:
+    """Return the fillings of the first `count` regions of every task, by region; None is all.
 
     Those of the models, of the baseline that predicts best and of the one that comes nearest to the
     original.
@@ -297,11 +340,11 @@ def example_rows(evaluation: Evaluation, count: int) -> dict[int, list[FillRow]]
     taken: dict[str, int] = {}
     shown_systems = _shown_systems(evaluation)
     for row in evaluation.fills:
-        if row.sample or row.system not in shown_systems:
+        if row.system not in shown_systems:
             continue
         task = evaluation.regions[row.region].task
         if row.region not in chosen:
-            if taken.get(task, 0) >= count:
+            if count is not None and taken.get(task, 0) >= count:
                 continue
             taken[task] = taken.get(task, 0) + 1
         chosen.setdefault(row.region, []).append(row)
@@ -326,12 +369,24 @@ def _shown_systems(evaluation: Evaluation) -> set[str]:
 def versions(
     evaluation: Evaluation, number: int, rows: Sequence[FillRow]
 ) -> list[tuple[str, Excerpt]]:
-    """Return the original of a region and its fillings, by label."""
+    """Return the original of a region and its fillings, by label; equal ones of a system once."""
     region, vocabulary = evaluation.regions[number], evaluation.tokenizer.vocabulary
     grid = evaluation.grid(region)
     found = [("original", excerpt(vocabulary, grid, region, None))]
-    found += [(row.system, excerpt(vocabulary, grid, region, row.notes)) for row in rows]
+    seen: set[tuple[str, bytes]] = set()
+    for row in rows:
+        version = excerpt(vocabulary, grid, region, row.notes)
+        if (row.system, version.midi()) not in seen:
+            seen.add((row.system, version.midi()))
+            later = f", filling {row.sample + 1}" if row.sample else ""
+            found.append((f"{row.system}{later}", version))
     return found
+
+
+def hole_alone(evaluation: Evaluation, number: int) -> Excerpt:
+    """Return what all systems were given: the excerpt with nothing in the region."""
+    region, grid = evaluation.regions[number], evaluation.grid(evaluation.regions[number])
+    return excerpt(evaluation.tokenizer.vocabulary, grid, region, grid.notes[:0])
 
 
 def _how(page: Page, evaluation: Evaluation) -> None:
@@ -349,6 +404,13 @@ def _how(page: Page, evaluation: Evaluation) -> None:
     page.text(
         "The regions are in masks.jsonl, one line each with the piece's SHA-256; given to --masks they "
         "are measured again. Every number is in metrics.json, every region in regions.csv."
+    )
+    counts = evaluation.summary.regions
+    page.table(
+        [[TASKS[task].title, *(row[task] for row in counts.values())] for task in counts["drawn"]],
+        header=("regions", *counts),
+        caption="Likelihoods rest on those that all scored, fillings on those that all filled who "
+        "write in a task.",
     )
     page.table(
         [[system.name, system.fingerprint] for system in evaluation.systems],

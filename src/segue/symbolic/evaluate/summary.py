@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segue.core.progress import Progress, silent, track
 from segue.core.seeds import generator
 from segue.core.statistics import Interval, bootstrap
 from segue.symbolic.evaluate.copying import NgramIndex, copied_from_context
@@ -16,12 +17,15 @@ from segue.symbolic.evaluate.passage import Passage, passage_of_bars, passage_of
 from segue.symbolic.evaluate.regions import Region
 from segue.symbolic.evaluate.systems import KINDS, cut
 from segue.symbolic.grid import Grid
-from segue.symbolic.prompt import Hole
+from segue.symbolic.prompt import Hole, Sight
 from segue.symbolic.vocabulary import Vocabulary
 
 ALL_TASKS = "all tasks"
 CONTEXT_BARS = 8
 """Bars on either side that count as the surroundings of a region."""
+
+COUNTS = ("drawn", "scored by all", "filled by all")
+"""Regions that there are; that every system gave a likelihood; that all filled who write in a task."""
 
 Floats = NDArray[np.float64]
 
@@ -54,6 +58,7 @@ class Summary:
         fillings: by task, system and metric.
         contamination: by subset (clean, contaminated) and system.
         paired: by system, bits per note above the evaluated model's on the same regions.
+        regions: number of regions by task, of each of `COUNTS`.
     """
 
     likelihood: dict[str, dict[str, Likelihood]]
@@ -61,6 +66,7 @@ class Summary:
     fillings: dict[str, dict[str, dict[str, Interval]]]
     contamination: dict[str, dict[str, Likelihood]] = field(default_factory=dict)
     paired: dict[str, Interval] = field(default_factory=dict)
+    regions: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def common_regions(rows: Iterable[SurpriseRow]) -> set[int]:
@@ -136,15 +142,29 @@ def likelihood_table(
 
 
 def sight_table(
-    rows: Sequence[SurpriseRow], regions: Sequence[Region], system: str, *, seed: int
+    rows: Sequence[SurpriseRow],
+    regions: Sequence[Region],
+    system: str,
+    *,
+    seed: int,
+    own: Sight = "all",
 ) -> dict[str, dict[str, Interval]]:
-    """Return bits per note by task and sight, for tasks that were measured with several."""
+    """Return bits per note by task and sight, for tasks that were measured with several.
+
+    Args:
+        rows: of all systems.
+        regions: all of them.
+        system: whose rows count.
+        seed: of the bootstrap.
+        own: how much the system can see; it stands for ``all``, which is no more to it.
+    """
     groups = {number: region.group for number, region in enumerate(regions)}
     table: dict[str, dict[str, list[SurpriseRow]]] = {}
     for row in rows:
         if row.system == system:
             task = regions[row.region].task
-            table.setdefault(task, {}).setdefault(row.sight, []).append(row)
+            sight = own if row.sight == "all" else row.sight
+            table.setdefault(task, {}).setdefault(sight, []).append(row)
     return {
         task: {
             sight: likelihood_of(part, groups, seed=seed).bits_per_note
@@ -177,6 +197,31 @@ def paired_table(
         excess = [theirs[n][0] / theirs[n][1] - mine[n][0] / mine[n][1] for n in names]
         found[other] = bootstrap(excess, generator(seed, "bootstrap"), weights=notes)
     return found
+
+
+def region_counts(
+    surprises: Iterable[SurpriseRow],
+    filled: Sequence[dict[str, Any]],
+    regions: Sequence[Region],
+) -> dict[str, dict[str, int]]:
+    """Return the number of regions of each of `COUNTS` by task.
+
+    Args:
+        surprises: rows of all systems.
+        filled: of `filling_rows`.
+        regions: all of them.
+    """
+    by_task = _filled_by_all(filled, regions)
+    numbers = (
+        range(len(regions)),
+        common_regions(surprises),
+        set().union(*(shared for _, shared in by_task.values())),
+    )
+    tasks = list(dict.fromkeys(region.task for region in regions))
+    return {
+        name: {task: sum(regions[number].task == task for number in those) for task in tasks}
+        for name, those in zip(COUNTS, numbers, strict=True)
+    }
 
 
 # Fillings ------------------------------------------------------------------------------------------
@@ -224,6 +269,7 @@ def filling_rows(
     vocabulary: Vocabulary,
     *,
     index: NgramIndex | None = None,
+    progress: Progress = silent,
 ) -> list[dict[str, Any]]:
     """Return the metrics of every region and system: means over the samples.
 
@@ -233,13 +279,16 @@ def filling_rows(
         regions: all of them.
         vocabulary: of the grids.
         index: of the training music, for copies from it.
+        progress: who listens.
     """
     samples: dict[tuple[int, str], list[FillRow]] = {}
     for row in rows:
         samples.setdefault((row.region, row.system), []).append(row)
     scenes: dict[int, Scene] = {}
     found = []
-    for (number, system), drawn in samples.items():
+    for (number, system), drawn in track(
+        samples.items(), "comparing with the original", progress=progress
+    ):
         region, grid = regions[number], grids(regions[number])
         if number not in scenes:
             scenes[number] = Scene.of(vocabulary, grid, region)

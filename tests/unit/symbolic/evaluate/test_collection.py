@@ -1,18 +1,22 @@
+import contextlib
 import json
 import os
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tests.corpora import hostile_files, piece, save
 from tests.evaluation import TOKENIZER, a_piece, music, prepared_split
 
+from segue.core.files import sha256_of
 from segue.errors import DataError
 from segue.symbolic.codec import encode_file
 from segue.symbolic.data.scan import ScanSettings
 from segue.symbolic.evaluate.collection import (
     midi_pieces,
     open_collection,
+    pieces_named,
     prepared_pieces,
     printable,
     sample_pieces,
@@ -169,6 +173,91 @@ def test_files_are_taken_in_an_order_of_their_own(midi):
     assert len(chosen(3, 1)) == 3
     assert chosen(6, 1)[:3] == chosen(3, 1)
     assert chosen(None, 1) != chosen(None, 2)
+
+
+def read_by_hand(monkeypatch):
+    """Watch which files are hashed and which are parsed."""
+    from segue.symbolic.evaluate import collection
+
+    hashed, parsed = [], []
+
+    def hashing(path):
+        hashed.append(path.name)
+        return sha256_of(path)
+
+    def parsing(vocabulary, path):
+        parsed.append(path.name)
+        return encode_file(vocabulary, path)
+
+    monkeypatch.setattr(collection, "sha256_of", hashing)
+    monkeypatch.setattr(collection, "encode_file", parsing)
+    monkeypatch.setattr(collection, "scan_file", None)
+    return hashed, parsed
+
+
+def test_pieces_that_are_named_are_read_and_no_others(midi, monkeypatch):
+    known = {piece.name: piece for piece in open_collection(midi, TOKENIZER, grouped=False)}
+    wanted = [known[name] for name in ("one/5.mid", "two/1-slower.mid")]
+    asked = [
+        SimpleNamespace(piece=piece.name, sha256=piece.sha256, group=piece.group)
+        for piece in (wanted[0], wanted[1], wanted[0])
+    ]
+    hashed, parsed = read_by_hand(monkeypatch)
+    found = pieces_named(midi, TOKENIZER, asked)
+    assert sorted(hashed) == ["1-slower.mid", "5.mid"]
+    assert parsed == []
+    assert [(p.name, p.sha256, p.group, p.source, p.path) for p in found] == [
+        (p.name, p.sha256, p.group, p.source, p.path) for p in wanted
+    ]
+    assert found[1].load().notes.tolist() == wanted[1].load().notes.tolist()
+    assert parsed[0] == "1-slower.mid"
+
+
+def test_a_named_piece_counts_by_its_hash(midi, monkeypatch, tmp_path):
+    moved = shutil.copytree(midi, tmp_path / "moved")
+    (moved / "one/5.mid").rename(moved / "five.mid")
+    (moved / "one/4.mid").rename(moved / "one/5.mid")
+    asked = [
+        SimpleNamespace(piece=name, sha256=sha256, group="g")
+        for name, sha256 in (
+            ("one/5.mid", sha256_of(midi / "one/5.mid")),
+            ("one/2.mid", sha256_of(midi / "one/2.mid")),
+            ("one/2.mid", "0" * 64),
+        )
+    ]
+    _, parsed = read_by_hand(monkeypatch)
+    found = pieces_named(moved, TOKENIZER, asked)
+    assert names(found) == ["five.mid", "one/2.mid"]
+    assert [piece.source for piece in found] == ["", "one"]
+    assert parsed == []
+
+
+def test_pieces_of_a_split_are_named_likewise(folder):
+    everything = prepared_pieces(folder, "test", TOKENIZER)
+    asked = [
+        SimpleNamespace(piece="elsewhere", sha256=everything[n].sha256, group="g") for n in (4, 1)
+    ]
+    assert names(pieces_named(folder, TOKENIZER, asked)) == [everything[n].name for n in (4, 1)]
+
+
+@pytest.mark.parametrize("count", [None, 3, 50])
+def test_who_listens_hears_how_far_reading_is(midi, count):
+    heard = []
+
+    @contextlib.contextmanager
+    def listening(label, *, total=None):
+        heard.append([label, total, 0])
+
+        def advance(count=1):
+            heard[-1][2] += count
+
+        yield advance
+
+    open_collection(midi, TOKENIZER, count=count, progress=listening)
+    ((label, total, done),) = heard
+    assert label == "reading pieces"
+    assert done == total
+    assert total == (3 if count == 3 else len(list(midi.rglob("*.mid"))))
 
 
 def test_a_name_that_is_no_text_is_spelt_out(tmp_path):

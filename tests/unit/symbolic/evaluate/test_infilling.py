@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from tests.evaluation import (
@@ -29,6 +31,7 @@ from segue.symbolic.evaluate.infilling import (
     measure,
     open_system,
     original_notes,
+    sights_of,
     store_pieces,
     units,
     with_filling,
@@ -127,6 +130,21 @@ def test_every_system_is_asked_about_every_region_once(bench):
             assert samples == [(n, s) for n in numbers[:3] for s in range(2)]
     assert len(bench.asked()) == len(set(bench.asked()))
     assert {call[3] for call in bench.asked() if call[1] == "fill"} == {4}
+
+
+def test_a_model_is_asked_under_no_sight_that_it_was_not_trained_for(bench):
+    def asked(sight):
+        told = {} if sight is None else {"sight": sight}
+        return sights_of(SimpleNamespace(config=told))
+
+    assert asked(None) == asked("all") == SIGHTS
+    assert asked("past") == ("none", "all")
+    assert asked("past_future") == ("none", "past", "all")
+    plan = units(SYSTEMS, bench.regions, SMALL, judge="a", work=bench.work, sights=("none", "all"))
+    tasks = {bench.regions[unit.regions[0]].task for unit in plan if len(unit.sights) > 1}
+    assert tasks == {"one_bar"}
+    assert {unit.sights for unit in plan if unit.what == "surprise"} == {("none", "all"), ("all",)}
+    assert {unit.system.name for unit in plan if len(unit.sights) > 1} == {"mine"}
 
 
 def test_rows_hold_what_the_systems_said(bench):

@@ -107,7 +107,7 @@ def test_the_key_says_what_stands_where(page: Path) -> None:
 
 
 def test_sides_are_balanced_and_order_is_shuffled(tmp_path: Path) -> None:
-    key = write_listening_page(
+    _, key = write_listening_page(
         items(10, others=("markov-order-2", "human-original")), tmp_path / "a.html", seed=5
     )
     pairs = list(read_key(key).pairs.values())
@@ -120,10 +120,29 @@ def test_the_seed_decides(tmp_path: Path) -> None:
     texts = []
     for number, seed in enumerate((1, 1, 2)):
         path = tmp_path / f"{number}" / "a.html"
-        key = write_listening_page(items(), path, seed=seed, repeats=2)
+        _, key = write_listening_page(items(), path, seed=seed, repeats=2)
         texts.append((path.read_bytes(), key.read_bytes()))
     assert texts[0] == texts[1]
     assert texts[0][0] != texts[2][0]
+
+
+def test_another_page_leaves_the_first_and_its_key_alone(page: Path) -> None:
+    key = page.with_name("key.json")
+    before = page.read_bytes(), key.read_bytes()
+    ann = answered(key, prefers("segue-small"), name="Ann")
+    for number, seed in ((2, 5), (3, 6), (2, 5)):
+        written = write_listening_page(items(), page, seed=seed)
+        assert written.page.name == f"listen-{number}.html"
+        assert written.key.name == f"key-{number}.json"
+        assert read_key(written.key).page in written.page.read_text()
+        bob = answered(written.key, prefers("segue-small"), name="Bob")
+        assert by_criterion(analyse_answers(written.key, [bob]))["pulse"] == (8, 0, 0)
+    again = write_listening_page(items(), page, seed=1)
+    assert again == (page, key)
+    assert (page.read_bytes(), key.read_bytes()) == before
+    assert by_criterion(analyse_answers(key, [ann]))["pulse"] == (8, 0, 0)
+    key.write_text("damaged")
+    assert write_listening_page(items(), page, seed=1).key.name == "key-4.json"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +206,7 @@ def test_an_excerpt_counts_once_however_many_heard_it(page: Path) -> None:
 
 
 def test_several_systems_are_compared_two_by_two(tmp_path: Path) -> None:
-    key = write_listening_page(
+    _, key = write_listening_page(
         items(6, others=("markov-order-2", "human-original")), tmp_path / "a.html", seed=2
     )
     order = {"human-original": 2, "segue-small": 1, "markov-order-2": 0}
@@ -200,7 +219,7 @@ def test_several_systems_are_compared_two_by_two(tmp_path: Path) -> None:
 
 
 def test_one_who_always_clicks_left_is_found_out(tmp_path: Path) -> None:
-    key = write_listening_page(items(), tmp_path / "a.html", seed=3, repeats=4)
+    _, key = write_listening_page(items(), tmp_path / "a.html", seed=3, repeats=4)
     always = answered(key, lambda e, a, b, c: "a", name="Lefty")
     steady = answered(key, prefers("segue-small"), name="Ada")
     third = answered(key, prefers("segue-small"), name="Ben")

@@ -21,6 +21,7 @@ from segue.symbolic.evaluate.summary import (
     likelihood_table,
     meaning_of,
     paired_table,
+    region_counts,
     region_passage,
     sight_table,
     surroundings,
@@ -158,6 +159,31 @@ def test_sights_are_those_of_the_model_on_tasks_with_several():
     assert list(table) == ["one_bar"]
     means = {sight: interval.mean for sight, interval in table["one_bar"].items()}
     assert means == pytest.approx({"none": 10, "past": 6, "past_future": 4, "all": 2})
+
+
+def test_a_model_of_the_past_is_told_by_what_it_sees():
+    rows = [
+        cost("m", n, (b, 0, 0, 0, 0), sight=s)
+        for n in (0, 1)
+        for s, b in (("none", 40), ("all", 8))
+    ]
+    table = sight_table(rows, HERE, "m", seed=0, own="past")
+    means = {sight: interval.mean for sight, interval in table["one_bar"].items()}
+    assert means == pytest.approx({"none": 10, "past": 2})
+
+
+def test_what_was_drawn_and_what_all_have_is_counted_apart():
+    rows = [cost("m", n, (8, 0, 0, 0, 0)) for n in range(4)]
+    rows += [cost("t", n, (8, 0, 0, 0, 0)) for n in (0, 2, 3)]
+    rows += [cost("t", 1, (8, 0, 0, 0, 0), sight="past")]
+    filled = [{"region": n, "system": s, "metrics": {}} for n, s in
+              ((0, "m"), (1, "m"), (2, "m"), (0, "t"))]  # fmt: skip
+    assert region_counts(rows, filled, HERE) == {
+        "drawn": {"one_bar": 2, "four_bars": 2},
+        "scored by all": {"one_bar": 1, "four_bars": 2},
+        "filled by all": {"one_bar": 1, "four_bars": 1},
+    }
+    assert region_counts([], [], HERE)["filled by all"] == {"one_bar": 0, "four_bars": 0}
 
 
 def test_clean_and_contaminated_stand_side_by_side():
