@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segue.cli import audio_data, audio_train
+from segue.cli import audio_data, audio_evaluate, audio_explore, audio_label, audio_train
 from segue.cli.console import JsonOption, print_json, progress, tell
 from segue.errors import SettingError
 
@@ -295,10 +295,14 @@ def _write(recording: "Recording", wanted: _Wanted, seed: int | None) -> None:
     tell(f"{recording.seconds:.1f} seconds at {recording.rate_hz} Hz, {new:.1f} of them new.")
 
 
+app.command("explore")(audio_explore.explore)
 app.command("prepare")(audio_data.prepare)
+app.command("label")(audio_label.label)
 for _name, _command in (
     ("train-autoencoder", audio_train.train_autoencoder),
     ("train-diffusion", audio_train.train_diffusion),
     ("export", audio_train.export),
+    ("evaluate", audio_evaluate.evaluate),
+    ("compare", audio_evaluate.compare),
 ):
     app.command(_name)(_command)

@@ -39,7 +39,8 @@ from segue.errors import DataError, SettingError
 FORMAT = 1
 """Version of the files; another version is encoded anew."""
 
-_INFO = "latents.json"
+INFO = "latents.json"
+"""Name of the file that describes a latents folder."""
 _STAGE = "stage.json"
 _BYTES = 2
 _LOWEST_DEVIATION = 1e-4
@@ -250,7 +251,7 @@ def encode_folder(
         for name, audio in splits.items():
             _encode_split(output, name, audio, encoder, settings, advance)
     info = key | _measure(output, splits, encoder)
-    write_text(output / _INFO, json.dumps(info, indent=1) + "\n")
+    write_text(output / INFO, json.dumps(info, indent=1) + "\n")
     (output / _STAGE).unlink()
     return info
 
@@ -272,7 +273,7 @@ def _key(
     return {
         "format": FORMAT,
         "autoencoder": autoencoder,
-        "dataset": sha256_of(folder / "dataset.json"),
+        "dataset": train.info.get("identity") or sha256_of(folder / "dataset.json"),
         "settings": settings.model_dump(),
         "labels": list(train.labels),
         "audio_channels": train.channels,
@@ -286,17 +287,18 @@ def _finished(output: Path, key: dict[str, Any]) -> dict[str, Any] | None:
     Raises:
         DataError: the folder holds latents of something else.
     """
-    for name in (_INFO, _STAGE):
+    for name in (INFO, _STAGE):
         if not (output / name).exists():
             continue
         found: dict[str, Any] = json.loads((output / name).read_text("utf-8"))
-        differing = sorted(n for n in key if found.get(n) != key[n])
+        # Labels may be given anew on either side, see `segue.audio.data.relabel`.
+        differing = sorted(n for n in key if n != "labels" and found.get(n) != key[n])
         if differing:
             raise DataError(
                 f"{output} holds latents that were made of something else ({', '.join(differing)} "
                 "differ). Name another folder, or delete this one."
             )
-        if name == _INFO:
+        if name == INFO:
             return found
     return None
 
@@ -451,7 +453,7 @@ class Latents:
             DataError: the folder is not one of latents, or lacks the split.
         """
         try:
-            info: dict[str, Any] = json.loads((self.folder / _INFO).read_text("utf-8"))
+            info: dict[str, Any] = json.loads((self.folder / INFO).read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise DataError(
                 f"{self.folder} is not a folder of latents, or is not finished ({error}). Encode a "

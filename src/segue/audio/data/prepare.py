@@ -31,7 +31,7 @@ from segue.audio.data.scan import (
     find_files,
     read_headers,
 )
-from segue.audio.data.split import LEFT_OUT_SPLIT, GroupBy, Place, place_files
+from segue.audio.data.split import LEFT_OUT_SPLIT, GroupBy, Place, count_unknown, place_files
 from segue.audio.decoding import quiet_decoders
 from segue.audio.loudness import Measures, SignalMeter
 from segue.core.config import StrictModel
@@ -151,7 +151,9 @@ def prepare(
             raise cache.cannot_write(error) from error
         cache.write_left_out()
         _check(cache, settings, Path(output), num_files=len(files))
-        return cache.finish(_describe(cache, settings))
+        unknown = count_unknown(sources)
+        more = {"unknown_metadata": unknown} if unknown else {}
+        return cache.finish(_describe(cache, settings) | more)
 
 
 def _num_cores() -> int:

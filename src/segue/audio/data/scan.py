@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from segue.audio.data.words import Words
 from segue.audio.decoding import quiet_decoders, read_header
 from segue.audio.signal import Audio, AudioReader
 from segue.core.pool import run_jobs
@@ -41,10 +42,12 @@ class Header(NamedTuple):
     Attributes:
         artist: tag of the file, or empty.
         seconds: length, as stated or guessed from the size of the file.
+        words: labels and captions that follow from its contents.
     """
 
     artist: str
     seconds: float
+    words: Words = Words()
 
 
 class Material(NamedTuple):

@@ -2,7 +2,8 @@
 
 A file ``splits.csv`` in a source folder knows better: it has a column ``path`` and any of ``split``,
 ``label`` and ``group``. Files that it does not name are left out. A cell without a split lets it be
-drawn, one without a group leaves the rule in force, one without a label means no label.
+drawn, one without a group leaves the rule in force, one without a label means no label. What a
+``metadata.csv`` says (see `segue.audio.data.words`) goes before both.
 """
 
 import csv
@@ -11,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 from segue.audio.data.scan import Header, Source
-from segue.audio.data.words import Words
+from segue.audio.data.words import METADATA_FILE, Metadata, Words, read_metadata, unique
 from segue.core.split import SPLITS, SplitSettings, split_pieces
 from segue.errors import DataError
 
@@ -77,6 +78,7 @@ def _named(sources: Sequence[Source], headers: Sequence[Header], group_by: Group
     """Return name, label and group of every file, and its split where one is listed."""
     roots = list(dict.fromkeys(source.root for source in sources))
     listings = {root: read_listing(root / SPLITS_FILE) for root in roots}
+    metadata = {root: read_metadata(root / METADATA_FILE) for root in roots}
     names = _names_of(roots)
     places = []
     for source, header in zip(sources, headers, strict=True):
@@ -85,9 +87,12 @@ def _named(sources: Sequence[Source], headers: Sequence[Header], group_by: Group
         name = f"{names[source.root]}{source.path}"
         parts = PurePosixPath(source.path).parts
         label = listed.get("label", parts[0] if len(parts) > 1 else "")
-        group = listed.get("group") or _group_of(name, len(parts), header, group_by)
-        words = Words((label,) if label else ()).with_caption()
-        places.append(Place(name, label, group, listed.get("split", ""), *words))
+        known = metadata[source.root].get(source.path, Metadata())
+        words = known.over(Words(unique([label])) + header.words).with_caption()
+        artist = known.artist or header.artist
+        group = listed.get("group") or _group_of(name, len(parts), artist, group_by)
+        first = next(iter(words.labels), "")
+        places.append(Place(name, first, group, listed.get("split", ""), *words))
     return places
 
 
@@ -103,9 +108,17 @@ def _names_of(roots: Sequence[Path]) -> dict[Path, str]:
     return found
 
 
-def _group_of(name: str, depth: int, header: Header, group_by: GroupBy) -> str:
+def count_unknown(sources: Sequence[Source]) -> int:
+    """Return how many paths in the ``metadata.csv`` of the folders are not among the files."""
+    paths: dict[Path, set[str]] = {source.root: set() for source in sources}
+    for source in sources:
+        paths[source.root].add(source.path)
+    return sum(len(set(read_metadata(root / METADATA_FILE)) - own) for root, own in paths.items())
+
+
+def _group_of(name: str, depth: int, artist: str, group_by: GroupBy) -> str:
     """Return the group of a file by the rule."""
-    artist = " ".join(header.artist.split()).casefold()
+    artist = " ".join(artist.split()).casefold()
     if group_by in ("auto", "artist") and artist:
         return f"artist {artist}"
     if group_by == "folder" or (group_by == "auto" and depth > 2):
