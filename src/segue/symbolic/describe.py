@@ -58,7 +58,8 @@ class Description:
     @property
     def tempo(self) -> str:
         """Return the tempo in a word."""
-        return "slow" if self.bpm < SLOW_BPM else "fast" if self.bpm > FAST_BPM else "moderate"
+        bpm = round(self.bpm)
+        return "slow" if bpm < SLOW_BPM else "fast" if bpm > FAST_BPM else "moderate"
 
 
 def describe(piece: Piece, start_s: float = 0.0, end_s: float | None = None) -> Description | None:
