@@ -48,5 +48,9 @@ def test_genres_and_splits_reach_the_prepared_folder(loopback: Loopback, tmp_pat
         "155320": ("test", "", "12"),
     }
     told = json.loads((tmp_path / "prepared" / "dataset.json").read_text())
-    assert told["labels"] == ["Jazz", "Rock"]
+    assert told["labels"] == ["Jazz", "Punk", "Rock"]
+    words = {Path(r.name).stem: r for r in Clips(tmp_path / "prepared", "train").recordings}
+    assert words["000005"].labels == ("Rock", "Punk")
+    assert words["000005"].captions == ("rock music", "punk music", "rock music, punk")
+    assert words["000002"].captions == ("rock music",)
     assert sum(told["left_out"].values()) == len(ROWS) - len(places)

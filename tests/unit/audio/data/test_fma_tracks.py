@@ -39,6 +39,11 @@ def test_tracks_are_read_with_the_roots_of_their_genres(tmp_path: Path) -> None:
     assert tracks[10].split == "valid"
     assert tracks[155320].path == "155/155320.mp3"
     assert tracks[2].licence == "Attribution"
+    assert [tracks[n].labels for n in (2, 5, 20, 155320)] == [
+        ("Rock",), ("Rock", "Punk"), ("Jazz", "Rock", "Punk"), (),
+    ]  # fmt: skip
+    assert tracks[5].captions == ("rock music", "punk music", "rock music, punk")
+    assert tracks[155320].captions == ()
 
 
 def test_medium_holds_small_and_leaves_broken_clips_out(tmp_path: Path) -> None:
@@ -50,6 +55,10 @@ def test_medium_holds_small_and_leaves_broken_clips_out(tmp_path: Path) -> None:
         ["000/000005.mp3", "train", "Rock", "1"],
         ["000/000010.mp3", "valid", "Jazz", "6"],
         ["155/155320.mp3", "test", "", "12"],
+    ]
+    assert table(folder / "fma_medium" / "metadata.csv")[1:3] == [
+        ["000/000002.mp3", "Rock", "rock music"],
+        ["000/000005.mp3", "Rock|Punk", "rock music|punk music|rock music, punk"],
     ]
     assert table(folder / "fma_medium" / "credits.csv")[1] == [
         "000/000002.mp3", "Artist 1", "Title 2", "Attribution",

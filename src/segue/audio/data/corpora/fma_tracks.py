@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from segue.audio.data.words import join, unique
 from segue.core.tables import read_rows, write_table
 from segue.errors import DataError
 
 SUBSETS = ("small", "medium", "large")
 SPLITS = {"training": "train", "validation": "valid", "test": "test"}
 SPLITS_NAME = "splits.csv"
+METADATA_NAME = "metadata.csv"
 CREDITS_NAME = "credits.csv"
 ADVICE = "Get it with `segue data download fma-metadata`."
 
@@ -48,7 +50,8 @@ class Track(NamedTuple):
     """One row of ``tracks.csv``, the columns that are used.
 
     ``split`` is train, valid or test; ``genre`` is a root genre or empty where there is none or
-    there are several; ``subset`` is the smallest one that holds the track.
+    there are several; ``genres`` are all of its genres and those above them, from the roots down;
+    ``subset`` is the smallest one that holds the track.
     """
 
     track_id: int
@@ -59,6 +62,21 @@ class Track(NamedTuple):
     artist_name: str
     title: str
     licence: str
+    genres: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All genres, its root genre first."""
+        return unique([self.genre, *self.genres])
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """Sentences made of its genres: ``punk music``, ``rock music, punk``."""
+        labels = [label.lower() for label in self.labels]
+        if not labels:
+            return ()
+        whole = [f"{labels[0]} music, {', '.join(labels[1:])}"] if len(labels) > 1 else []
+        return unique([f"{labels[0]} music", f"{labels[-1]} music", *whole])
 
     @property
     def path(self) -> str:
@@ -77,7 +95,7 @@ def read_tracks(folder: Path | str) -> Iterator[Track]:
         DataError: a table is missing, or is not what it was when this was written.
     """
     folder = Path(folder)
-    roots = _root_genres(folder / "genres.csv")
+    tree = _read_genres(folder / "genres.csv")
     rows = read_rows(folder / "tracks.csv", advice=ADVICE)
     groups, names, _ = next(rows, []), next(rows, []), next(rows, [])
     heads = list(zip(groups, names, strict=False))
@@ -89,7 +107,7 @@ def read_tracks(folder: Path | str) -> Iterator[Track]:
     columns = {name: heads.index(head) for name, head in COLUMNS.items()}
     for row in rows:
         try:
-            yield _track(row, columns, roots)
+            yield _track(row, columns, tree)
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise DataError(
                 f"{folder / 'tracks.csv'} has a row that cannot be understood, "
@@ -98,10 +116,11 @@ def read_tracks(folder: Path | str) -> Iterator[Track]:
 
 
 def write_splits(metadata: Path | str, folder: Path | str, *, subset: str) -> dict[str, int]:
-    """Write ``splits.csv`` and ``credits.csv`` beside the music of one subset.
+    """Write ``splits.csv``, ``metadata.csv`` and ``credits.csv`` beside the music of one subset.
 
     ``splits.csv`` (path, split, label, group) is what `segue audio prepare` reads: the label is the
-    root genre, the group the artist. ``credits.csv`` names artist, title and licence of each path.
+    root genre, the group the artist. So is ``metadata.csv`` (path, labels, captions), with all genres
+    and sentences made of them. ``credits.csv`` names artist, title and licence of each path.
     Left out are clips known to be broken and files that are not there.
 
     Args:
@@ -132,6 +151,8 @@ def write_splits(metadata: Path | str, folder: Path | str, *, subset: str) -> di
     check_artists(kept)
     rows = [(track.path, track.split, track.genre, track.artist) for track in kept]
     write_table(folder / SPLITS_NAME, ("path", "split", "label", "group"), rows)
+    words = [(track.path, join(track.labels), join(track.captions)) for track in kept]
+    write_table(folder / METADATA_NAME, ("path", "labels", "captions"), words)
     rows = [(track.path, track.artist_name, track.title, track.licence) for track in kept]
     write_table(folder / CREDITS_NAME, ("path", "artist", "title", "licence"), rows)
     return dict(counts)
@@ -163,14 +184,15 @@ def _left_out(track: Track, folder: Path, subset: str) -> str | None:
     return None if (folder / track.path).is_file() else "file missing"
 
 
-def _track(row: list[str], columns: Mapping[str, int], roots: Mapping[int, str]) -> Track:
+def _track(row: list[str], columns: Mapping[str, int], tree: Mapping[int, "_Genre"]) -> Track:
     """Read one row."""
     values = {name: row[index] for name, index in columns.items()}
     if values["subset"] not in SUBSETS:
         raise ValueError(f"unknown subset {values['subset']!r}")
+    numbers = [int(number) for number in json.loads(values["genres"] or "[]")]
     genre = values["genre"]
     if not genre:
-        found = {roots[number] for number in json.loads(values["genres"] or "[]")}
+        found = {tree[tree[number].root].title for number in numbers}
         genre = found.pop() if len(found) == 1 else ""
     return Track(
         track_id=int(row[0]),
@@ -181,17 +203,42 @@ def _track(row: list[str], columns: Mapping[str, int], roots: Mapping[int, str])
         artist_name=values["artist_name"],
         title=values["title"],
         licence=values["licence"],
+        genres=_with_parents(numbers, tree),
     )
 
 
-def _root_genres(path: Path) -> dict[int, str]:
-    """Return the title of each genre's root, by the number of the genre."""
+class _Genre(NamedTuple):
+    """A row of ``genres.csv``; the parent of a root is 0."""
+
+    title: str
+    parent: int
+    root: int
+
+
+def _with_parents(numbers: Iterable[int], tree: Mapping[int, _Genre]) -> tuple[str, ...]:
+    """Return the titles of genres and of all above them, from the roots down."""
+    depths: dict[int, int] = {}
+    for number in numbers:
+        path = [number]
+        while (parent := tree[path[-1]].parent) and parent not in path:
+            path.append(parent)
+        depths |= {own: depth for depth, own in enumerate(reversed(path))}
+    return unique(tree[number].title for number in sorted(depths, key=lambda n: (depths[n], n)))
+
+
+def _read_genres(path: Path) -> dict[int, _Genre]:
+    """Return the tree of genres, by their numbers."""
     rows = read_rows(path, advice=ADVICE)
     heads = next(rows, [])
     try:
-        number, title, root = (heads.index(name) for name in ("genre_id", "title", "top_level"))
-        table = [(int(row[number]), row[title], int(row[root])) for row in rows]
-        titles = {own: name for own, name, _ in table}
-        return {own: titles[top] for own, _, top in table}
-    except (ValueError, IndexError, KeyError) as error:
+        columns = [heads.index(name) for name in ("genre_id", "title", "parent", "top_level")]
+        tree = {}
+        for row in rows:
+            own, title, parent, root = (row[column] for column in columns)
+            tree[int(own)] = _Genre(title, int(parent), int(root))
+        lost = [genre for genre in tree.values() if genre.root not in tree]
+        if lost:
+            raise ValueError(f"{lost[0].title} has no root")
+        return tree
+    except (ValueError, IndexError) as error:
         raise DataError(f"{path} is not FMA's table of genres: {error}.") from error
