@@ -36,12 +36,14 @@ class Archive:
             the address must then name a fixed version, and the hash of what came is recorded.
         exact: whether `num_bytes` is exact. Where only a rounded size is published, the server's
             own figure is taken and the hash decides.
+        unpacked: whether what is in it is wanted; else the file itself stays.
     """
 
     url: str
     num_bytes: int
     digest: str | None
     exact: bool = True
+    unpacked: bool = True
 
     @property
     def file_name(self) -> str:
@@ -51,7 +53,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A published collection of music.
+    """A published collection of music, or of weights and statistics for evaluating.
 
     Args:
         name: what a person types, lower case with hyphens.
@@ -116,14 +118,15 @@ def fetch(
         keep_archives: leave the archives beside what was in them.
 
     Returns:
-        Counts to tell: ``unpacked files``, and what the corpus itself counts.
+        Counts to tell: ``unpacked files`` (none where the archives are what is wanted), and what the
+        corpus itself counts.
 
     Raises:
         DataError: the disk is full, the server fails, a hash is wrong, an archive is not safe.
     """
     folder = Path(folder)
     record = _read_record(folder)
-    waiting = [archive for archive in corpus.archives if not _is_done(archive, record)]
+    waiting = [archive for archive in corpus.archives if not _is_done(archive, record, folder)]
     if waiting:
         _require_room(waiting, folder)
     counts = {"unpacked files": 0}
@@ -138,11 +141,11 @@ def fetch(
         )
         if archive.digest is None:
             _require_whole(path, archive)
-        num_files = unpack(path, folder, progress=progress)
-        counts["unpacked files"] += num_files
+        num_files = unpack(path, folder, progress=progress) if archive.unpacked else 1
+        counts["unpacked files"] += num_files if archive.unpacked else 0
         record[archive.file_name] = _entry(corpus, archive, path, num_files)
         write_text(folder / RECORD_NAME, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-        if not keep_archives:
+        if archive.unpacked and not keep_archives:
             path.unlink()
     if corpus.prepare is not None:
         counts |= corpus.prepare(folder)
@@ -171,8 +174,10 @@ def _entry(corpus: Corpus, archive: Archive, path: Path, num_files: int) -> dict
     }
 
 
-def _is_done(archive: Archive, record: Mapping[str, Any]) -> bool:
+def _is_done(archive: Archive, record: Mapping[str, Any], folder: Path) -> bool:
     """Whether an archive with this very hash, or of this very version, was unpacked before."""
+    if not archive.unpacked and not (folder / archive.file_name).is_file():
+        return False
     entry = record.get(archive.file_name)
     if not isinstance(entry, dict) or entry.get("digest") != archive.digest:
         return False
@@ -206,5 +211,6 @@ def _require_room(archives: Iterable[Archive], folder: Path) -> None:
         have = 0
         for path in (folder / archive.file_name, folder / f"{archive.file_name}.part"):
             have = max(have, path.stat().st_size if path.is_file() else 0)
-        num_bytes += 2 * archive.num_bytes - min(have, archive.num_bytes)
+        wanted = 2 if archive.unpacked else 1
+        num_bytes += wanted * archive.num_bytes - min(have, archive.num_bytes)
     require_space(folder, num_bytes, "the archives and what is in them")

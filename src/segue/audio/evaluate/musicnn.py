@@ -2,7 +2,7 @@
 
 musicnn (Pons and Serra, *musicnn: pre-trained convolutional neural networks for music audio
 tagging*, 2019; ISC licence) needs a TensorFlow that no current Python has. Its weights lie in the
-wheel of the package, which any package registry serves::
+wheel of the package, which `segue data download musicnn` fetches, or any package registry serves::
 
     pip download --no-deps musicnn==0.1.0
 
@@ -11,9 +11,6 @@ anew here and was compared with the original graph (``tests/golden``).
 """
 
 import functools
-import hashlib
-import os
-import zipfile
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +23,8 @@ from torch.nn import functional
 
 from segue.audio.evaluate.filterbank import mel_filters, short_time_spectrum
 from segue.audio.evaluate.tf_checkpoint import Tensors, read_tensors
-from segue.errors import BundleError, DataError, MissingExtraError
+from segue.audio.evaluate.weights import MUSICNN, find_file, read_member
+from segue.errors import DataError
 
 RATE_HZ = 16_000
 WINDOW_SAMPLES = 512
@@ -35,8 +33,7 @@ NUM_MELS = 96
 PATCH_FRAMES = 187
 """Three seconds, what the network was trained on."""
 
-WHEEL_NAME = "musicnn-0.1.0-py3-none-any.whl"
-WHEEL_SHA256 = "f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa"
+WHEEL_NAME = MUSICNN.archives[0].file_name
 WHEEL_VARIABLE = "SEGUE_MUSICNN_WHEEL"
 """Environment variable that names the wheel."""
 
@@ -62,38 +59,20 @@ def find_wheel(path: Path | str | None = None) -> Path:
     """Say where the wheel is: the path given, the environment's, or the user's cache folder.
 
     Args:
-        path: the wheel; where None, `WHEEL_VARIABLE` is asked, then ``segue`` in the user's cache.
+        path: the wheel; where None, `WHEEL_VARIABLE` is asked, then ``segue`` in the user's cache,
+            where `segue data download musicnn` puts it.
 
     Raises:
         MissingExtraError: there is none; the message says how to fetch it.
         BundleError: the file is not the wheel whose hash is known.
     """
-    named = path or os.environ.get(WHEEL_VARIABLE)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "segue"
-    wheel = Path(named) if named else cache / WHEEL_NAME
-    if wheel.is_dir():
-        wheel = wheel / WHEEL_NAME
-    if not wheel.is_file():
-        raise MissingExtraError(
-            f"The musicnn embedding needs its weights, but there is no file {wheel}. Run "
-            f"`pip download --no-deps --dest {cache} musicnn==0.1.0`, or set {WHEEL_VARIABLE} to "
-            "where the wheel is."
-        )
-    with wheel.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != WHEEL_SHA256:
-        raise BundleError(
-            f"{wheel} is not musicnn 0.1.0: its SHA-256 is {found}, expected {WHEEL_SHA256}. "
-            "Fetch it again."
-        )
-    return wheel
+    return find_file(MUSICNN, path)
 
 
 def read_weights(wheel: Path) -> Tensors:
     """Return the network's weights from the wheel, under TensorFlow's names."""
-    with zipfile.ZipFile(wheel) as archive:
-        index = archive.read(f"musicnn/{_MODEL}/.index")
-        data = archive.read(f"musicnn/{_MODEL}/.data-00000-of-00001")
+    index = read_member(wheel, f"musicnn/{_MODEL}/.index")
+    data = read_member(wheel, f"musicnn/{_MODEL}/.data-00000-of-00001")
     tensors = read_tensors(index, data)
     return {name: value for name, value in tensors.items() if "Adam" not in name}
 
