@@ -8,12 +8,15 @@ with it. The network is written after its description; there were no weights her
 """
 
 import functools
+import pickle
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from segue.audio.evaluate.filterbank import hann
@@ -69,14 +72,13 @@ def read_network(file: Path) -> Vggish:
         network = Vggish()
     try:
         if file.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             state = load_file(file)
         else:
             state = torch.load(file, map_location="cpu", weights_only=True)
         wanted = {name: state[name].float() for name in network.state_dict()}
         network.load_state_dict(wanted, assign=True)
-    except Exception as error:  # each reader has errors of its own
+    except (OSError, RuntimeError, ValueError, KeyError, AttributeError, EOFError,
+            pickle.UnpicklingError, SafetensorError) as error:  # fmt: skip
         raise BundleError(
             f"{file} does not hold the weights of VGGish ({type(error).__name__}: {error}). Give the "
             "published vggish-10086976.pth, or its tensors as safetensors."
