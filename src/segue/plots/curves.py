@@ -50,6 +50,42 @@ def loss_curve(
     return figure
 
 
+def loss_curves(
+    curves: Mapping[str, Sequence[tuple[float, float]]], *, title: str = "", y_label: str = ""
+) -> "Figure":
+    """Draw the same quantity of several runs in one picture.
+
+    Args:
+        curves: step and value of every point, by the name of the run.
+        title: set above the picture.
+        y_label: what the value measures.
+
+    Raises:
+        DataError: there is no run, or one without points.
+    """
+    if not curves or not all(len(points) for points in curves.values()):
+        raise DataError("Curves need one run or more, each with a point.")
+    figure = style.new_figure(8.5, 4.6)
+    axes = figure.subplots()
+    style.style_axes(axes)
+    drawn = []
+    for index, (name, points) in enumerate(curves.items()):
+        steps, values = np.asarray(sorted(points), float).T
+        smoothed = len(values) >= MIN_POINTS_SMOOTHED
+        smooth = running_mean(values, width=max(5, len(values) // 50)) if smoothed else values
+        marker = "" if smoothed else "o"
+        axes.plot(
+            steps, smooth, color=style.track_colour(index), linewidth=1.8, label=name,
+            marker=marker, markersize=4,
+        )  # fmt: skip
+        drawn.append(smooth)
+    _limit_to_data(axes, drawn)
+    style.set_titles(axes, title=title, x_label="Step", y_label=y_label)
+    axes.legend(frameon=False, fontsize=9, labelcolor=style.INK)
+    figure.tight_layout()
+    return figure
+
+
 def _by_split(rows: Iterable[Mapping[str, Any]], name: str) -> dict[str, np.ndarray]:
     """Return per split the points `[points, (step, value)]` in order of the steps."""
     found: dict[str, list[tuple[float, float]]] = {}

@@ -50,6 +50,7 @@ class RealClip:
         index: number of the recording.
         start_sample: where it begins.
         name: of the recording.
+        sha256: of the file that it was made of.
         labels: of the recording.
         captions: of the recording.
     """
@@ -59,6 +60,7 @@ class RealClip:
     index: int
     start_sample: int
     name: str
+    sha256: str
     labels: tuple[str, ...] = ()
     captions: tuple[str, ...] = ()
 
@@ -78,6 +80,7 @@ class Collection:
         count: clips.
         conditioned: whether generated clips are asked for with the labels of `real`.
         options: of the sampler.
+        single: whether every clip counts for itself, whatever recording it is of.
     """
 
     name: str
@@ -89,11 +92,18 @@ class Collection:
     count: int = 0
     conditioned: bool = False
     options: tuple[tuple[str, Any], ...] = ()
+    single: bool = False
 
     @property
     def is_paired(self) -> bool:
         """Whether every clip has a real one that it was made of."""
         return self.kind in ("codec", "opus", "half")
+
+    @property
+    def music(self) -> str:
+        """A short hash of the real music in it; the same wherever the same stretches were drawn."""
+        text = "\n".join(f"{clip.sha256} {clip.start_sample}" for clip in self.real)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def identity(self, settings: "ClipSettings") -> str:
         """Return a hash of everything that its clips depend on."""
@@ -199,6 +209,7 @@ def _real(clips: Clips, index: int, rooms: list[int], length: int) -> RealClip:
         index,
         start,
         row.name,
+        row.sha256,
         tuple(row.labels),
         tuple(row.captions),
     )

@@ -18,6 +18,7 @@ from segue.audio.evaluate.embedding import EmbeddedClips
 from segue.audio.evaluate.embeddings import open_embedding
 from segue.audio.evaluate.health import CollectionHealth, collection_health
 from segue.audio.evaluate.memory import (
+    PATCH_SECONDS,
     Memorisation,
     embedding_matches,
     memorisation,
@@ -275,6 +276,7 @@ def _memory(
         everything,
         _recordings(music, plan.clip_settings.rate_hz),
         rate_hz=plan.clip_settings.rate_hz,
+        patch_s=min(PATCH_SECONDS, plan.settings.seconds),
         num_training=len(music),
         progress=progress,
     )
@@ -316,7 +318,12 @@ def numbers(evaluation: AudioEvaluation) -> dict[str, Any]:
         "settings": plan.settings.model_dump(),
         "sampling": plan.model.settings(**dict(options_of(plan.settings))).model_dump(),
         "collections": {
-            name: {"title": each.title, "clips": each.count, "fingerprint": each.stamp}
+            name: {
+                "title": each.title,
+                "clips": each.count,
+                "fingerprint": each.stamp,
+                "music": each.music if each.real else None,
+            }
             for name, each in plan.collections.items()
         },
         "distances": plain(evaluation.distances),

@@ -68,8 +68,11 @@ def embed_collections(
 
 
 def groups_of(collection: Collection) -> list[str]:
-    """Return the recording of every clip; clips made of nothing are one each."""
-    if collection.real and collection.kind != "generated":
+    """Return the recording of every clip; clips made of nothing are one each.
+
+    So are clips of held-out recordings: each is held against the training music for itself.
+    """
+    if collection.real and collection.kind != "generated" and not collection.single:
         return [clip.name for clip in collection.real[: collection.count]]
     return [f"{collection.name}/{number}" for number in range(collection.count)]
 

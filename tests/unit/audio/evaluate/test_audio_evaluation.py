@@ -1,0 +1,354 @@
+"""The whole evaluation on music composed here, with a tiny model and an embedding made here."""
+
+import json
+import re
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.sounds import noise, save, tone
+from tests.tiny_audio import LABELS, RATE_HZ, write_tiny_bundle
+
+from segue.audio.data.clips import Clips
+from segue.audio.data.prepare import PrepareSettings, prepare
+from segue.audio.evaluate import points
+from segue.audio.evaluate.collections import (
+    ClipSettings,
+    Collection,
+    clip_folder,
+    clip_paths,
+    draw_real,
+    load_clips,
+    make_clips,
+)
+from segue.audio.evaluate.compare import Line, compare, write_comparison
+from segue.audio.evaluate.evaluation import AudioEvaluation, evaluate, numbers, write_results
+from segue.audio.evaluate.plan import AudioEvaluationSettings
+from segue.audio.evaluate.report import write_report
+from segue.audio.signal import read_audio
+from segue.core.split import SplitSettings
+from segue.core.statistics import Interval
+from segue.errors import DataError, SettingError
+
+SETTINGS = AudioEvaluationSettings(
+    clips=8, seconds=1.0, opus=(), steps=1, training_clips=12, examples=1, seed=3
+)
+
+
+class Bands:
+    """Log powers of eight bands, a point every quarter of a second."""
+
+    name, rate_hz, dims = "musicnn", RATE_HZ, 8
+
+    def embed(self, audio: NDArray[np.float32]) -> NDArray[np.float64]:
+        windows = audio[: len(audio) // 2000 * 2000].reshape(-1, 2000)
+        power = np.abs(np.fft.rfft(windows * np.hanning(2000))) ** 2
+        return np.log(power[:, :1000].reshape(len(windows), 8, -1).mean(axis=2) + 1e-9)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bands() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("points", "evaluation"):
+            patch.setattr(f"segue.audio.evaluate.{module}.open_embedding", lambda _: Bands())
+        points._embedding.cache_clear()
+        yield
+    points._embedding.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty recordings of two labels; the artists are many, so that every split has some."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    for number in range(60):
+        label = LABELS[number % 2]
+        rng = np.random.default_rng(number)
+        wave = tone(3.2, hz=150 + 20 * number, rate_hz=RATE_HZ) * rng.uniform(0.5, 1)
+        path = folder / "music" / label / f"artist{number}" / f"{number}.wav"
+        save(path, wave + noise(3.2, number, rate_hz=RATE_HZ, level=0.01), RATE_HZ)
+    settings = PrepareSettings(
+        rate_hz=RATE_HZ,
+        segment_seconds=1,
+        min_seconds=1,
+        group_by="file",
+        split=SplitSettings(valid_share=0.2, test_share=0.2),
+    )
+    prepare([folder / "music"], folder / "prepared", settings, workers=0)
+    return folder / "prepared"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("tiny") / "tiny").folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(
+    prepared: Path, bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AudioEvaluation:
+    folder = tmp_path_factory.mktemp("result")
+    outside = save(folder / "elsewhere" / "a.wav", tone(1, rate_hz=RATE_HZ), RATE_HZ).parent
+    for number in range(5):
+        save(outside / f"{number}.wav", noise(1, number, rate_hz=RATE_HZ), RATE_HZ)
+    found = evaluate(
+        str(bundle), prepared, folder / "result", settings=SETTINGS,
+        outside={"elsewhere": outside}, workers=0,
+    )  # fmt: skip
+    write_results(found)
+    return found
+
+
+# Clips -------------------------------------------------------------------------------------------
+
+
+def test_parts_share_no_recording_and_are_alike(prepared: Path) -> None:
+    clips = Clips(prepared, "train")
+    first, second = draw_real(clips, 12, seconds=1.0, seed=0)
+    assert len(first) == len(second) == 12
+    assert not {clip.name for clip in first} & {clip.name for clip in second}
+    shares = [sum(clip.labels[0] == LABELS[0] for clip in part) for part in (first, second)]
+    assert abs(shares[0] - shares[1]) <= 2
+    assert draw_real(clips, 12, seconds=1.0, seed=0) == (first, second)
+    assert draw_real(clips, 12, seconds=1.0, seed=1) != (first, second)
+
+
+def test_a_recording_gives_a_second_clip_only_after_all(prepared: Path) -> None:
+    clips = Clips(prepared, "train")
+    (drawn,) = draw_real(clips, len(clips) + 3, seconds=1.0, seed=0, parts=1)
+    names = [clip.name for clip in drawn]
+    assert len(set(names[: len(clips)])) == len(clips)
+    stretches = {(clip.name, clip.start_sample) for clip in drawn}
+    assert len(stretches) == len(drawn)
+
+
+def test_clips_longer_than_all_recordings_are_an_error(prepared: Path) -> None:
+    with pytest.raises(DataError, match=r"0 recordings of 30 s"):
+        draw_real(Clips(prepared, "train"), 8, seconds=30, seed=0)
+
+
+def test_real_clips_are_the_recordings_samples(prepared: Path, tmp_path: Path) -> None:
+    music = Clips(prepared, "train")
+    (drawn,) = draw_real(music, 9, seconds=1.0, seed=0, parts=1)
+    settings = ClipSettings(RATE_HZ, 1, 1.0, 0)
+    collection = Collection("real", "real", "real", real=drawn, count=9)
+    make_clips([collection], settings, tmp_path, workers=0)
+    for clip, audio in zip(drawn, load_clips(collection, settings, tmp_path), strict=True):
+        true = music.read(clip.index, clip.start_sample, RATE_HZ)
+        assert audio.shape == (1, RATE_HZ)
+        assert np.abs(audio - true).max() < 1e-4
+
+
+def test_an_interrupted_collection_goes_on(prepared: Path, bundle: Path, tmp_path: Path) -> None:
+    settings = ClipSettings(RATE_HZ, 1, 1.0, 0)
+    collection = Collection("prior", "prior", "prior", str(bundle), "", count=10)
+    make_clips([collection], settings, tmp_path, workers=0)
+    paths = clip_paths(collection, settings, tmp_path)
+    before = [path.read_bytes() for path in paths]
+    folder = clip_folder(collection, settings, tmp_path)
+    (folder / "unit-00008.json").unlink()
+    paths[9].unlink()
+    kept = paths[0].stat().st_mtime_ns
+    make_clips([collection], settings, tmp_path, workers=0)
+    assert [path.read_bytes() for path in paths] == before
+    assert paths[0].stat().st_mtime_ns == kept
+
+
+def test_other_settings_are_another_folder(tmp_path: Path) -> None:
+    collection = Collection("prior", "prior", "prior", "somewhere", "", count=10)
+    folders = {
+        clip_folder(collection, ClipSettings(RATE_HZ, 1, seconds, seed), tmp_path)
+        for seconds in (1.0, 2.0)
+        for seed in (0, 1)
+    }
+    assert len(folders) == 4
+
+
+# The whole ---------------------------------------------------------------------------------------
+
+
+def test_everything_is_measured(evaluated: AudioEvaluation) -> None:
+    table = evaluated.distances["musicnn"]
+    named = {row.name for row in table.rows}
+    assert named == {
+        "real", "codec", "half", "prior", "generated", "generated-free", "elsewhere",
+    }  # fmt: skip
+    assert table.row("real").kernel.mean < table.row("prior").kernel.mean
+    assert evaluated.equal["elsewhere"].row("generated").num_recordings == 6
+    assert set(evaluated.pairs) == {"real", "codec", "half"}
+    assert set(evaluated.sliced) == {"prior", "generated", "generated-free"}
+    assert set(evaluated.diversity) >= {"prior", "generated", "elsewhere"}
+    assert evaluated.health["reference"].silent_rate.mean == 0
+    assert set(evaluated.memory) == {"embedding", "spectral"}
+    assert evaluated.memory["spectral"].num_real >= 20
+    assert not evaluated.left_out
+
+
+def test_the_deck_s_baseline_is_nearer_than_a_codec_that_knows_nothing(
+    evaluated: AudioEvaluation,
+) -> None:
+    pairs = evaluated.pairs
+    assert pairs["half"]["log_spectral_db"].mean < pairs["codec"]["log_spectral_db"].mean
+
+
+def test_the_same_twice(
+    evaluated: AudioEvaluation, prepared: Path, bundle: Path, tmp_path: Path
+) -> None:
+    outside = {"elsewhere": Path(evaluated.plan.collections["elsewhere"].source)}
+    again = evaluate(str(bundle), prepared, tmp_path, settings=SETTINGS, outside=outside, workers=0)
+    assert numbers(again) == numbers(evaluated)
+
+
+def test_a_second_call_makes_nothing_anew(
+    evaluated: AudioEvaluation, prepared: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("made again")
+
+    monkeypatch.setattr("segue.audio.evaluate.collections._make_unit", fail)
+    monkeypatch.setattr("segue.audio.evaluate.points._embed", fail)
+    monkeypatch.setattr("segue.audio.evaluate.paired._measure", fail)
+    outside = {"elsewhere": Path(evaluated.plan.collections["elsewhere"].source)}
+    again = evaluate(
+        str(bundle), prepared, evaluated.plan.folder, settings=SETTINGS, outside=outside, workers=0
+    )
+    assert numbers(again) == numbers(evaluated)
+
+
+def test_planted_silence_and_copies_are_found(prepared: Path, bundle: Path, tmp_path: Path) -> None:
+    music = Clips(prepared, "train")
+    outside = tmp_path / "planted"
+    for number in range(6):
+        save(outside / f"{number}.wav", music.read(number, 0, RATE_HZ)[0], RATE_HZ)
+    for number in range(6, 8):
+        save(outside / f"{number}.wav", np.zeros(RATE_HZ), RATE_HZ)
+    found = evaluate(
+        str(bundle), prepared, tmp_path / "result", settings=SETTINGS,
+        outside={"planted": outside}, workers=0,
+    )  # fmt: skip
+    assert found.health["planted"].silent_rate.mean == pytest.approx(2 / 8)
+    assert found.health["generated"].silent_rate.mean == 0
+    table = found.distances["musicnn"]
+    assert table.row("planted").num_silent == 2
+
+
+def test_a_folder_with_other_things_is_left_alone(
+    prepared: Path, bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(DataError, match="something else"):
+        evaluate(str(bundle), prepared, tmp_path, settings=SETTINGS, workers=0)
+
+
+def test_two_collections_of_one_name_are_an_error(
+    prepared: Path, bundle: Path, tmp_path: Path
+) -> None:
+    folder = save(tmp_path / "x" / "a.wav", tone(1, rate_hz=RATE_HZ), RATE_HZ).parent
+    with pytest.raises(SettingError, match="called prior"):
+        evaluate(
+            str(bundle), prepared, tmp_path / "r", settings=SETTINGS, outside={"prior": folder},
+            workers=0,
+        )  # fmt: skip
+
+
+# The page ----------------------------------------------------------------------------------------
+
+
+def test_the_page_opens_offline_and_holds_every_number(evaluated: AudioEvaluation) -> None:
+    page = write_report(evaluated)
+    text = unescape(page.read_text("utf-8"))
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", text)
+    for each in evaluated.plan.collections.values():
+        if each.name in evaluated.plan.compared:
+            assert each.title in text
+    assert text.count("<audio") >= 5
+    assert (page.parent / "pictures" / "kernel-distance-musicnn.png").is_file()
+    stored = json.loads((page.parent / "metrics.json").read_text("utf-8"))
+    assert stored["settings"]["seed"] == 3
+    assert stored["distances"]["musicnn"]["rows"]
+
+
+def test_clips_on_the_page_are_heard(evaluated: AudioEvaluation, tmp_path: Path) -> None:
+    from segue.audio.evaluate.report import ogg
+
+    clip = evaluated.plan.clips("real")[0]
+    (tmp_path / "clip.ogg").write_bytes(ogg(clip, RATE_HZ))
+    heard = read_audio(tmp_path / "clip.ogg", None, None)
+    assert np.corrcoef(heard[0][:RATE_HZ], clip[0][: len(heard[0])])[0, 1] > 0.9
+
+
+# Side by side ------------------------------------------------------------------------------------
+
+
+def test_an_evaluation_beside_itself_differs_in_nothing(
+    evaluated: AudioEvaluation, tmp_path: Path
+) -> None:
+    folder = evaluated.plan.folder
+    found = compare(folder, folder)
+    assert found.lines
+    assert not found.warnings
+    assert all(line.better is None for line in found.lines)
+    write_comparison(found, tmp_path / "both.html")
+    assert "<audio" in (tmp_path / "both.html").read_text("utf-8")
+
+
+def test_other_music_and_settings_are_told(evaluated: AudioEvaluation, tmp_path: Path) -> None:
+    other = json.loads((evaluated.plan.folder / "metrics.json").read_text("utf-8"))
+    other["settings"]["seconds"] = 2.0
+    other["collections"]["reference"]["music"] = "another"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "metrics.json").write_text(json.dumps(other))
+    found = compare(evaluated.plan.folder, tmp_path / "other")
+    assert len(found.warnings) == 2
+    assert "seconds" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("good", "first", "second", "better"),
+    [
+        ("low", (1, 0.9, 1.1), (2, 1.8, 2.2), 0),
+        ("low", (2, 1.8, 2.2), (1, 0.9, 1.1), 1),
+        ("high", (1, 0.9, 1.1), (2, 1.8, 2.2), 1),
+        ("low", (1, 0.5, 1.9), (2, 1.8, 2.2), None),
+        ("near one", (0.5, 0.4, 0.6), (1.05, 0.9, 1.2), 1),
+        ("near one", (1.5, 1.4, 1.6), (0.2, 0.1, 0.3), 0),
+        ("none", (1, 1, 1), (2, 2, 2), None),
+    ],
+)
+def test_only_intervals_that_do_not_overlap_decide(
+    good: str,
+    first: tuple[float, float, float],
+    second: tuple[float, float, float],
+    better: int | None,
+) -> None:
+    values = tuple(Interval(*value, 10) for value in (first, second))
+    line = Line("a measure", values, good)  # type: ignore[arg-type]
+    assert line.better == better
+
+
+def test_runs_side_by_side(tmp_path: Path) -> None:
+    for name, rate, loss in (("a", 0.1, 2.0), ("b", 0.2, 1.5)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "recipe.yaml").write_text(f"optim: {{learning_rate: {rate}}}\nseed: 1\n")
+        (folder / "metrics.csv").write_text(
+            f"step,split,loss,val_loss\n1,train,3.0,\n2,train,{loss},\n2,val,,{loss}\n"
+        )
+    found = compare(tmp_path / "a", tmp_path / "b")
+    assert found.changed == (("optim.learning_rate", "0.1", "0.2"),)
+    assert [line.name for line in found.lines] == ["step", "val_loss"]
+    assert found.lines[1].better is None
+    write_comparison(found, tmp_path / "runs.html")
+    assert "learning_rate" in (tmp_path / "runs.html").read_text("utf-8")
+
+
+def test_folders_of_different_kinds_are_an_error(tmp_path: Path) -> None:
+    for name, file in (("a", "metrics.csv"), ("b", "metrics.json")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text("{}")
+    with pytest.raises(DataError, match="of the kind"):
+        compare(tmp_path / "a", tmp_path / "b")
+    with pytest.raises(DataError, match="neither"):
+        compare(tmp_path, tmp_path)
