@@ -83,6 +83,8 @@ def prepare(
     for name, split in info["splits"].items():
         tell(f"{name}: {split['recordings']:,} recordings, {split['hours']:.2f} hours")
     tell(f"labels: {', '.join(info['labels']) or 'none'}")
+    if unknown := info.get("unknown_metadata"):
+        tell(f"metadata.csv names {unknown:,} files that are not there")
     for reason, count in info["left_out"].items():
         tell(f"left out: {count:,} {reason}")
     print(output)
