@@ -52,23 +52,38 @@ def bars_exhibit(
     name: str,
     heading: str,
     text: str,
-    counted: Sequence[tuple[str, int]],
+    counted: Sequence[tuple[str, int]] | Sequence[tuple[str, float]],
     *,
     whole: float,
     x_label: str,
     header: tuple[str, ...],
     rows: list[list[Cell]] | None = None,
     colours: Mapping[str, str] | None = None,
+    texts: Sequence[str] | None = None,
 ) -> Exhibit:
-    """Make an exhibit of names and how often they occur."""
+    """Make an exhibit of names and how often they occur.
+
+    Args:
+        name: see `Exhibit`.
+        heading: see there.
+        text: see there.
+        header: see there.
+        counted: names with their counts, in the order of the picture.
+        whole: what shares are taken of.
+        x_label: what is counted.
+        rows: the table; names, counts and shares where None.
+        colours: colour of some of the bars, by name.
+        texts: what stands at the end of each bar; count and share where None.
+    """
     drawn = counted[:BARS_DRAWN]
     title = heading if len(drawn) == len(counted) else f"{heading}: the {len(drawn)} at the top"
+    ends = [f"{count:,}  ({percent(count, whole)})" for _, count in drawn]
     figure = ranked_bars(
         [key for key, _ in drawn],
         [count for _, count in drawn],
         title=title,
         x_label=x_label,
-        texts=[f"{count:,}  ({percent(count, whole)})" for _, count in drawn],
+        texts=texts[: len(drawn)] if texts is not None else ends,
         colours=colours,
     )
     first = "; ".join(f"{key}: {count:,}" for key, count in drawn[:5])
