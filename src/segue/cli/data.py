@@ -1,4 +1,4 @@
-"""`segue data`: which corpora there are, and getting one."""
+"""`segue data`: which corpora and weights there are, and getting one."""
 
 import enum
 import sys
@@ -17,7 +17,9 @@ GIGABYTE = 1_000_000_000
 NO_DIGEST = "no hash is published; that of what comes is written into downloads.json"
 
 app = typer.Typer(
-    help="List and download corpora to train on.", no_args_is_help=True, rich_markup_mode=None
+    help="List and download corpora to train on, and weights to evaluate with.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
@@ -26,25 +28,28 @@ class Kind(enum.StrEnum):
 
     AUDIO = "audio"
     MIDI = "midi"
+    WEIGHTS = "weights"
 
 
 def all_corpora() -> "list[tuple[Kind, Corpus]]":
     """Return every corpus that can be downloaded by name, with its kind."""
     from segue.audio.data.corpora.registry import audio_corpora
+    from segue.audio.evaluate.weights import weights
     from segue.symbolic.data.corpora.registry import midi_corpora
 
     return [
         *((Kind.AUDIO, corpus) for corpus in audio_corpora()),
         *((Kind.MIDI, corpus) for corpus in midi_corpora()),
+        *((Kind.WEIGHTS, corpus) for corpus in weights()),
     ]
 
 
 @app.command("list")
 def list_corpora(
-    kind: Annotated[Kind | None, typer.Option(help="Only those of audio, or of MIDI.")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Only those of one kind.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the corpora that can be downloaded: size, length, licence, what to cite."""
+    """List the corpora and weights that can be downloaded: size, length, licence, what to cite."""
     chosen = [(own, corpus) for own, corpus in all_corpora() if kind in (None, own)]
     if as_json:
         print_json([describe(corpus, own) for own, corpus in chosen])
@@ -76,29 +81,49 @@ def list_corpora(
 def download(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name from `segue data list`.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where to put it.")
-    ],
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Where to put it; weights go where evaluating looks for them by default.",
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before downloading.")] = False,
     keep_archives: Annotated[
         bool, typer.Option("--keep-archives", help="Keep the archives after unpacking them.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Download a corpus, check it, unpack it; go on with one that was stopped."""
+    """Download a corpus or weights, check, unpack; go on with what was stopped."""
     from segue.core.corpus import fetch, find_corpus
 
     corpus = find_corpus(name, [corpus for _, corpus in all_corpora()])
+    folder = output or folder_of(corpus)
     for line in facts(corpus):
         tell(line)
     if not yes and not confirmed(corpus):
         tell("Nothing was downloaded.")
         raise typer.Exit(1)
-    counts = fetch(corpus, output, progress=progress, keep_archives=keep_archives)
+    counts = fetch(corpus, folder, progress=progress, keep_archives=keep_archives)
     if as_json:
-        print_json({"corpus": corpus.name, "folder": output, "counts": counts})
+        print_json({"corpus": corpus.name, "folder": folder, "counts": counts})
         return
-    print(f"{corpus.name} is in {output}")
+    print(f"{corpus.name} is in {folder}")
     print_table([(f"  {what}", f"{count:,}") for what, count in counts.items()])
+
+
+def folder_of(corpus: "Corpus") -> Path:
+    """Return where a download goes that nobody gave a folder for.
+
+    Raises:
+        SettingError: it is a corpus; only a person knows which disk has the room.
+    """
+    from segue.audio.evaluate.weights import weights, weights_folder
+
+    if corpus not in weights():
+        raise SettingError(f"Where should {corpus.name} go? Add --output FOLDER.")
+    return weights_folder()
 
 
 def confirmed(corpus: "Corpus") -> bool:

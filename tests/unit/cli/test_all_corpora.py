@@ -1,4 +1,4 @@
-"""What holds for every corpus that can be downloaded by name, of audio and of MIDI."""
+"""What holds for everything that can be downloaded by name: audio, MIDI, weights."""
 
 import re
 import time
@@ -23,7 +23,7 @@ def test_names_are_told_apart() -> None:
     assert len(CORPORA) == len(all_corpora())
     for name in ("fma-medium", "lakh-full", "lakh-clean", "maestro", "pop909", "groove"):
         assert name in CORPORA
-    assert {"audio", "midi"} == set(KINDS.values())
+    assert {"audio", "midi", "weights"} == set(KINDS.values())
 
 
 @pytest.mark.parametrize("name", CORPORA)
@@ -46,7 +46,8 @@ def test_an_archive_is_found_checked_and_of_a_sane_size(name: str) -> None:
         address = urlsplit(archive.url)
         assert address.scheme == ("http" if address.hostname in HTTP_ONLY else "https")
         assert 100_000 < archive.num_bytes < 10**12
-        assert archive.file_name.endswith((".zip", ".tar", ".tar.gz", ".tgz"))
+        endings = (".zip", ".tar", ".tar.gz", ".tgz") if archive.unpacked else (".whl",)
+        assert archive.file_name.endswith(endings)
         if archive.digest is None:
             # Packed anew for each request: the address must name one version for ever.
             assert re.search(r"/[0-9a-f]{40}\.zip$", archive.url)
@@ -66,7 +67,7 @@ def test_all_of_it_is_told_to_machines_and_people(name: str) -> None:
         "name", "kind", "title", "bytes", "exact", "files", "hours", "licence", "citation",
         "homepage", "archives",
     }  # fmt: skip
-    assert told["kind"] in {"audio", "midi"}
+    assert told["kind"] in {"audio", "midi", "weights"}
     assert told["bytes"] == sum(archive["bytes"] for archive in told["archives"])
     assert {tuple(archive) for archive in told["archives"]} == {("url", "bytes", "digest")}
     said = "\n".join(facts(corpus))
@@ -77,13 +78,22 @@ def test_all_of_it_is_told_to_machines_and_people(name: str) -> None:
         assert text in said
 
 
+@pytest.mark.parametrize("name", [name for name in CORPORA if KINDS[name] == "weights"])
+def test_weights_stay_the_file_that_was_published(name: str) -> None:
+    (archive,) = CORPORA[name].archives
+    assert not archive.unpacked
+    assert archive.exact
+    assert archive.digest is not None
+    assert archive.digest.startswith("sha256:")
+
+
 def test_the_same_archive_is_described_alike() -> None:
     archives = [archive for corpus in CORPORA.values() for archive in corpus.archives]
     assert len({archive.url for archive in archives}) == len(set(archives))
     assert len({archive.file_name for archive in archives}) == len(set(archives))
 
 
-@pytest.mark.parametrize("name", CORPORA)
+@pytest.mark.parametrize("name", [name for name in CORPORA if KINDS[name] != "weights"])
 def test_a_small_archive_of_the_same_shape_goes_all_the_way(
     name: str, loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from tests.loopback import Loopback, digest, zip_of
 from typer.testing import CliRunner
 
 from segue.audio.data.corpora import registry
+from segue.audio.evaluate import weights
 from segue.cli.main import app
 from segue.core.corpus import Archive, Corpus
 
@@ -42,7 +44,7 @@ def test_list_names_sizes_licences_and_citations(run_segue: Run) -> None:
 def test_one_kind_alone_is_listed(run_segue: Run) -> None:
     both = json.loads(run_segue("data", "list", "--json").stdout)
     midi = json.loads(run_segue("data", "list", "--json", "--kind", "midi").stdout)
-    assert {corpus["kind"] for corpus in both} == {"audio", "midi"}
+    assert {corpus["kind"] for corpus in both} == {"audio", "midi", "weights"}
     assert midi == [corpus for corpus in both if corpus["kind"] == "midi"]
     audio = run_segue("data", "list", "--kind", "audio").stdout
     assert "fma-small" in audio
@@ -95,6 +97,36 @@ def test_a_person_is_asked_after_the_facts(
     assert result.stderr.index("A: B. 2026") < result.stderr.index("Download it?")
     assert (tmp_path / "data").exists() == (status == 0)
     assert len(toy.asked) == (1 if status == 0 else 0)
+
+
+def test_a_corpus_needs_a_folder(run_segue: Run) -> None:
+    result = run_segue("data", "download", "fma-small", "--yes")
+    assert result.returncode == 2
+    assert "Add --output FOLDER" in result.stderr
+
+
+def test_weights_go_where_evaluating_looks_for_them(
+    loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = zip_of({"musicnn/a": b"a"})
+    loopback.files["/musicnn-0.1.0-py3-none-any.whl"] = content
+    archive = Archive(
+        f"{loopback.url}/musicnn-0.1.0-py3-none-any.whl",
+        len(content),
+        digest(content),
+        unpacked=False,
+    )
+    toy = replace(weights.MUSICNN, archives=(archive,))
+    monkeypatch.setattr(weights, "weights", lambda: (toy,))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("SEGUE_MUSICNN_WHEEL", raising=False)
+    words = ["data", "download", "musicnn", "--yes"]
+    for _ in range(2):
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, result.output
+    assert weights.find_file(toy).read_bytes() == content
+    assert weights.find_file(toy).parent == tmp_path / "segue"
+    assert len(loopback.asked) == 1
 
 
 def test_listing_needs_no_training_framework(run_segue: Run) -> None:

@@ -50,6 +50,20 @@ def test_all_archives_are_unpacked_and_recorded(loopback: Loopback, tmp_path: Pa
     assert record["one.zip"]["citation"] == corpus.citation
 
 
+def test_a_file_that_is_wanted_as_it_is_stays(loopback: Loopback, tmp_path: Path) -> None:
+    corpus = corpus_at(loopback)
+    kept = replace(corpus.archives[0], unpacked=False)
+    corpus = replace(corpus, archives=(kept,), prepare=None)
+    for _ in range(2):
+        assert fetch(corpus, tmp_path) == {"unpacked files": 0}
+    assert (tmp_path / "one.zip").read_bytes() == ONE
+    assert not (tmp_path / "one").exists()
+    assert len(loopback.asked) == 1
+    (tmp_path / "one.zip").unlink()
+    fetch(corpus, tmp_path)
+    assert len(loopback.asked) == 2
+
+
 def test_nothing_is_fetched_twice(loopback: Loopback, tmp_path: Path) -> None:
     corpus = corpus_at(loopback)
     fetch(corpus, tmp_path)

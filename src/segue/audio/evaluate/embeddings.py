@@ -109,7 +109,7 @@ EMBEDDINGS: Final = {
         ),
         EmbeddingInfo(
             "vggish", 16_000, 128, 0.96, "tags of 70 million videos (YouTube)",
-            "a file that you have: vggish:FILE", "Apache-2.0", 288_000_000, "vggish", False, _vggish,
+            "a file that you have: vggish:FILE", "Apache 2.0 licence", 288_000_000, "vggish", False, _vggish,
         ),
         EmbeddingInfo(
             "clap", 48_000, 512, 10.0, "sounds with their descriptions",

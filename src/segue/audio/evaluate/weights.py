@@ -39,7 +39,7 @@ MUSICNN: Final = Corpus(
             unpacked=False,
         ),
     ),
-    licence="ISC",
+    licence="ISC licence",
     citation=(
         "J. Pons, X. Serra: musicnn: Pre-trained convolutional neural networks for music audio "
         "tagging. Late-breaking session of ISMIR, 2019. arXiv:1909.06654"
@@ -57,7 +57,7 @@ CDPAM: Final = Corpus(
             unpacked=False,
         ),
     ),
-    licence="MIT",
+    licence="MIT licence",
     citation=(
         "P. Manocha, Z. Jin, R. Zhang, A. Finkelstein: CDPAM: Contrastive Learning for Perceptual "
         "Audio Similarity. ICASSP, 2021. arXiv:2102.05109"
@@ -75,7 +75,7 @@ FMA_POP: Final = Corpus(
             unpacked=False,
         ),
     ),
-    licence="MIT",
+    licence="MIT licence",
     citation=(
         "A. Gui, H. Gamper, S. Braun, D. Emmanouilidou: Adapting Frechet Audio Distance for "
         "Generative Music Evaluation. ICASSP, 2024. arXiv:2311.01616"

@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from tests.loopback import digest
 
 from segue.audio.evaluate import musicnn
 from segue.audio.evaluate.musicnn import (
@@ -12,6 +15,7 @@ from segue.audio.evaluate.musicnn import (
     find_wheel,
     patches_of,
 )
+from segue.audio.evaluate.weights import MUSICNN
 from segue.errors import BundleError, DataError, MissingExtraError
 
 PATCH = (PATCH_FRAMES - 1) * HOP_SAMPLES
@@ -25,7 +29,7 @@ def no_wheel(monkeypatch, tmp_path):
 
 
 def test_without_the_wheel_the_message_says_how_to_fetch_it(no_wheel):
-    with pytest.raises(MissingExtraError, match=r"pip download --no-deps .*musicnn==0.1.0"):
+    with pytest.raises(MissingExtraError, match=r"segue data download musicnn"):
         find_wheel()
 
 
@@ -42,12 +46,11 @@ def test_the_wheel_is_taken_from_the_users_cache(no_wheel, monkeypatch):
     no_wheel.mkdir()
     wheel = no_wheel / WHEEL_NAME
     wheel.write_bytes(b"the wheel")
-    found = "f6d2ffd3ba9fe5b4ef4a8e5eb0aeb4d3c0fc4a9bc2a4ff9d0ed8b2a6a1d1ff6c"
-    monkeypatch.setattr(musicnn, "WHEEL_SHA256", musicnn.hashlib.sha256(b"the wheel").hexdigest())
-    assert find_wheel() == wheel
-    monkeypatch.setattr(musicnn, "WHEEL_SHA256", found)
     with pytest.raises(BundleError):
         find_wheel()
+    archive = replace(MUSICNN.archives[0], digest=digest(b"the wheel"))
+    monkeypatch.setattr(musicnn, "MUSICNN", replace(MUSICNN, archives=(archive,)))
+    assert find_wheel() == wheel
 
 
 def test_clips_are_cut_into_patches_of_three_seconds():
