@@ -69,7 +69,7 @@ class World(NamedTuple):
     Attributes:
         coasts: lines between a country and the sea.
         borders: lines between two countries.
-        countries: the rings of each country; what lies in an even number of them is outside.
+        countries: the rings of each country.
     """
 
     coasts: tuple[Line, ...]
@@ -89,9 +89,10 @@ def world() -> World:
         countries[name] = tuple(_joined(ring, lines) for ring in rings)
         for number in (n for ring in rings for n in ring):
             uses[number if number >= 0 else ~number] += 1
+    counted = list(zip(lines, uses, strict=True))
     return World(
-        coasts=tuple(line for line, count in zip(lines, uses, strict=True) if count == 1),
-        borders=tuple(line for line, count in zip(lines, uses, strict=True) if count > 1),
+        coasts=tuple(part for line, n in counted if n == 1 for part in _without_jumps(line)),
+        borders=tuple(part for line, n in counted if n > 1 for part in _without_jumps(line)),
         countries=countries,
     )
 
@@ -105,15 +106,16 @@ def country_at(latitude: float, longitude: float) -> str | None:
     """
     if not (abs(latitude) <= 90 and abs(longitude) <= 180):
         return None
-    place = np.array([longitude, latitude])
+    names, rings, low, high = _boxed_rings()
+    margin = NEAR_DEGREES / max(0.05, math.cos(math.radians(latitude)))
     near: list[tuple[float, str]] = []
-    for name, rings, low, high in _boxes():
-        margin = NEAR_DEGREES / max(0.05, math.cos(math.radians(latitude)))
-        if (place < low - margin).any() or (place > high + margin).any():
-            continue
-        if sum(_crossings(ring, longitude, latitude) for ring in rings) % 2:
-            return name
-        near.append((min(_distance(ring, longitude, latitude) for ring in rings), name))
+    # Rings across the date line go on beyond 180 degrees.
+    places = np.array([[longitude + turn, latitude] for turn in (0.0, -360.0, 360.0)])
+    inside = (places[:, None] >= low - margin) & (places[:, None] <= high + margin)
+    for number, turn in np.argwhere(inside.all(axis=2).T).tolist():
+        if _crossings(rings[number], *places[turn]) % 2:
+            return names[number]
+        near.append((_distance(rings[number], *places[turn]), names[number]))
     found = min(near, default=(math.inf, ""))
     return found[1] if found[0] <= NEAR_DEGREES else None
 
@@ -171,14 +173,45 @@ def _joined(ring: list[int], lines: list[Line]) -> Line:
     return np.concatenate(parts)
 
 
+def _whole(ring: Line) -> Line:
+    """Return a ring without jumps at the date line; one around the pole is closed there."""
+    jumps = np.round(np.diff(ring[:, 0], prepend=ring[0, 0]) / 360) * 360
+    whole = ring - np.stack([np.cumsum(jumps), np.zeros(len(ring))], axis=1)
+    if abs(whole[-1, 0] - whole[0, 0]) < 180:
+        return whole
+    pole = math.copysign(90.0, float(ring[:, 1].mean()))
+    return np.concatenate([whole, [[whole[-1, 0], pole], [whole[0, 0], pole]]])
+
+
+def _without_jumps(line: Line) -> list[Line]:
+    """Cut a line where it crosses the date line, so that it can be drawn."""
+    places = np.flatnonzero(np.abs(np.diff(line[:, 0])) > 180) + 1
+    return [part for part in np.split(line, places) if len(part) > 1]
+
+
+class _Rings(NamedTuple):
+    """The rings of all countries; their lowest and highest corners have the shape ``rings 2``."""
+
+    names: list[str]
+    rings: list[Line]
+    low: Line
+    high: Line
+
+
 @functools.cache
-def _boxes() -> tuple[tuple[str, tuple[Line, ...], NDArray[np.float64], NDArray[np.float64]], ...]:
-    """Return the rings of every country with its lowest and its highest longitude and latitude."""
-    found = []
-    for name, rings in world().countries.items():
-        points = np.concatenate(rings)
-        found.append((name, rings, points.min(axis=0), points.max(axis=0)))
-    return tuple(found)
+def _boxed_rings() -> _Rings:
+    """Return every ring with its corners.
+
+    Smaller countries come first: where one lies inside another, it is the one that is meant.
+    """
+    countries = world().countries
+    sizes = {name: sum(len(ring) for ring in rings) for name, rings in countries.items()}
+    order = sorted(sizes, key=lambda name: (sizes[name], name))
+    pairs = [(name, _whole(ring)) for name in order for ring in countries[name]]
+    rings = [ring for _, ring in pairs]
+    low = np.array([ring.min(axis=0) for ring in rings])
+    high = np.array([ring.max(axis=0) for ring in rings])
+    return _Rings([name for name, _ in pairs], rings, low, high)
 
 
 def _crossings(ring: Line, x: float, y: float) -> int:

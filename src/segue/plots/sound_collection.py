@@ -109,7 +109,7 @@ def tree_figure(branches: Sequence[Branch], *, title: str = "", x_label: str = "
         )  # fmt: skip
         axes.text(branch.value + 0.01 * span, place, branch.text, va="center", fontsize=8,
                   color=style.FAINT_INK)  # fmt: skip
-    axes.set_xlim(0, 1.16 * span)
+    axes.set_xlim(0, 1.28 * span)
     axes.set_ylim(-0.7, len(branches) - 0.3)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     style.set_titles(axes, title=title, x_label=x_label)

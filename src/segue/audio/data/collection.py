@@ -92,8 +92,8 @@ class AudioCollection:
     Attributes:
         name: of the folder.
         num_files, num_used: files that were looked at, and that are measured.
-        tally: numbers and names with the files that have them; ``label_seconds`` and
-            ``artist_seconds`` add up whole seconds.
+        tally: numbers and names with the files that have them; ``label_ms`` and
+            ``artist_ms`` add up milliseconds, ``total_ms`` those of all files.
         bands: third octaves of every file in tenths of a decibel; see `levels`.
         left_out: the files that are not measured.
         copies: by kind: ``equal files``, ``equal sound``.
@@ -374,11 +374,12 @@ class _Sums:
         self._add("narrow", f"{found.rate_hz}", int(narrow))
         if found.loudness_lufs is not None:
             self._add("loudness_lufs", f"{found.loudness_lufs:.1f}")
-        seconds = max(1, round(found.seconds))
+        milliseconds = round(found.seconds * 1000)
+        self._add("total_ms", "", milliseconds)
         for kind, name in (("label", label), ("artist", artist)):
             if name:
                 self._add(f"{kind}_files", name)
-                self._add(f"{kind}_seconds", name, seconds)
+                self._add(f"{kind}_ms", name, milliseconds)
 
     def _add(self, kind: str, name: str, count: int = 1) -> None:
         if count:

@@ -46,7 +46,7 @@ def _shares(found: AudioCollection) -> Iterator[Exhibit]:
             found,
             "label",
             "Labels",
-            "Hours of each label. A label is the genre that FMA's tables or splits.csv name, else the "
+            "How much there is of each label. A label is the genre that FMA's tables or splits.csv name, else the "
             "name of the first sub-folder.",
         )
     if "artist_files" in found.tally:
@@ -54,7 +54,7 @@ def _shares(found: AudioCollection) -> Iterator[Exhibit]:
             found,
             "artist",
             f"Artists: the largest {LARGEST_ARTISTS}",
-            "Hours of the artists who have the most, by FMA's tables or the tags of the files.",
+            "The artists of whom there is the most, by FMA's tables or the tags of the files.",
             most=LARGEST_ARTISTS,
         )
 
@@ -62,37 +62,37 @@ def _shares(found: AudioCollection) -> Iterator[Exhibit]:
 def _hours(
     found: AudioCollection, kind: str, heading: str, text: str, *, most: int | None = None
 ) -> Exhibit:
-    files, seconds = found.tally[f"{kind}_files"], found.tally[f"{kind}_seconds"]
+    files, lengths = found.tally[f"{kind}_files"], found.tally[f"{kind}_ms"]
     total = total_seconds(found)
     without = found.num_used - sum(files.values())
-    order = ranked(seconds)
+    order = [(name, count / 1000) for name, count in ranked(lengths)]
+    long = order[0][1] >= 3600
+    unit, seconds_each = ("Hours", 3600) if long else ("Minutes", 60)
     rows: list[list[Cell]] = [
-        [name, round(count / 3600, 3), percent(count, total), files[name]] for name, count in order
+        [name, round(seconds / seconds_each, 3), percent(seconds, total), files[name]]
+        for name, seconds in order
     ]
     drawn = order[:most]
     return bars_exhibit(
         f"{kind}s",
         heading,
         f"{text} {without:,} of {found.num_used:,} files have none.",
-        [(name, round(count / 3600, 4)) for name, count in drawn],
+        [(name, round(seconds / seconds_each, 3)) for name, seconds in drawn],
         whole=total,
-        x_label="Hours",
-        header=(kind.capitalize(), "Hours", "Share of time", "Files"),
+        x_label=unit,
+        header=(kind.capitalize(), unit, "Share of time", "Files"),
         rows=rows,
         texts=[
-            f"{_hours_text(count)}, {files[name]:,} file{'s' * (files[name] != 1)}  ({percent(count, total)})"
-            for name, count in drawn
+            f"{seconds / seconds_each:,.1f} {'h' if long else 'min'}, {files[name]:,} "
+            f"file{'s' * (files[name] != 1)}  ({percent(seconds, total)})"
+            for name, seconds in drawn
         ],
     )
 
 
-def _hours_text(seconds: float) -> str:
-    return f"{seconds / 3600:,.1f} h" if seconds >= 3600 else f"{seconds / 60:,.1f} min"
-
-
 def total_seconds(found: AudioCollection) -> float:
     """Return the length of all files together."""
-    return sum(float(value) * count for value, count in found.tally["seconds"].items())
+    return sum(found.tally.get("total_ms", Counter()).values()) / 1000
 
 
 def _formats(found: AudioCollection) -> Exhibit:
@@ -158,11 +158,12 @@ def _levels(found: AudioCollection) -> Iterator[Exhibit]:
     loudness = tally.get("loudness_lufs", Counter())
     if loudness:
         quiet = found.num_used - sum(loudness.values())
+        below = f" {quiet:,} files lie below the gate at -70 LUFS and have none." if quiet else ""
         yield _histogram(
             "loudness",
             "Loudness",
             "Integrated loudness of each file by ITU-R BS.1770; streaming services play at about -14 "
-            f"LUFS. {quiet:,} files lie below the gate at -70 LUFS and have none.",
+            f"LUFS.{below}",
             loudness,
             labels=("LUFS", "Files"),
         )

@@ -122,8 +122,8 @@ def summary(found: AudioCollection, settings: AudioExploreSettings) -> dict[str,
         "narrow_share": _share(sum(tally.get("narrow", Counter()).values()), found.num_used),
         "copies": {kind: copies._asdict() for kind, copies in found.copies.items()},
         "counts": {name: dict(ranked(tally.get(name, Counter()))) for name in names},
-        "hours_by_label": _by_hours(tally.get("label_seconds", Counter())),
-        "hours_by_artist": _by_hours(tally.get("artist_seconds", Counter())),
+        "hours_by_label": _by_hours(tally.get("label_ms", Counter())),
+        "hours_by_artist": _by_hours(tally.get("artist_ms", Counter())),
         "fma": None if found.fma is None else _fma_summary(found.fma),
         "note": found.note,
     }
@@ -137,8 +137,8 @@ def _share(part: int, whole: int) -> float | None:
     return round(part / whole, 4) if whole else None
 
 
-def _by_hours(seconds: Counter[str]) -> dict[str, float]:
-    return {name: round(count / 3600, 4) for name, count in ranked(seconds)}
+def _by_hours(milliseconds: Counter[str]) -> dict[str, float]:
+    return {name: round(count / 3_600_000, 4) for name, count in ranked(milliseconds)}
 
 
 def _spectrum(found: AudioCollection) -> dict[str, list[float]]:
