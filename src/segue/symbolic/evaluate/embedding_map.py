@@ -1,14 +1,6 @@
 """Maps of what a model has learnt: its tokens, and whole pieces, drawn in two dimensions by t-SNE.
 
-A map is an illustration, never evidence: t-SNE shows clusters where there are none, and its distances
-mean little (Wattenberg et al., "How to Use t-SNE Effectively", 2016). Each map therefore comes with
-
-* its trustworthiness (Venna and Kaski, 2001): 1 where all neighbours on the map are neighbours in the
-  embedding, 0.5 for a random map;
-* the agreement of labels: the share of each point's nearest neighbours *in the embedding* that have its
-  label, beside the same share under shuffled labels;
-* a real-against-real control: points of one class, dealt into two halves at random. Their agreement
-  must lie where chance puts it; where it does not, the measure is broken and the map tells nothing.
+A map is an illustration, never evidence; what comes with each is told in `segue.core.maps`.
 
 Token embeddings are the rows of the model's embedding table. A piece's embedding is the mean, over the
 tokens of a stretch from its middle, of the attention values of the last layer: of all that the
@@ -18,21 +10,20 @@ consists of and nothing of its order: the baseline for the other.
 
 Corpora differ in more than music. Tempo, velocity and time signature are written by their editors,
 and a map coloured by dataset shows that too.
-
-Source of t-SNE: van der Maaten and Hinton, "Visualizing Data using t-SNE", 2008; scikit-learn's.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segue.core.maps import EmbeddingMap, embedding_map
 from segue.core.progress import Progress, silent
-from segue.core.seeds import generator, integer
-from segue.errors import DataError, MissingExtraError, SettingError
+from segue.core.seeds import generator
+from segue.errors import DataError, SettingError
 from segue.runtime.bundle import Bundle
 from segue.runtime.onnx_backend import FLOAT_GRAPH, INT8_GRAPH, OnnxDecoder
 from segue.runtime.onnx_file import read_weight
@@ -43,195 +34,8 @@ from segue.symbolic.stream import Stream, parse, render
 from segue.symbolic.tokenizer import Tokenizer
 from segue.symbolic.vocabulary import DRUM_PROGRAM, TokenType
 
-Embedding = NDArray[np.float64]
-
-NEIGHBOURS = 10
-"""Nearest neighbours whose labels are compared."""
-
-_SHUFFLES = 200
-_MOST_POINTS = 6000
 _SPECIAL = {TokenType.PAD, TokenType.BOS, TokenType.EOS, TokenType.SEP, TokenType.HOLE}
 _MERGED = "Merged"
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How often neighbours share a label, beside what chance gives.
-
-    Attributes:
-        value: mean share of the nearest neighbours that have the point's label (0 to 1).
-        chance: the same with shuffled labels, mean.
-        low, high: between which 95 % of the shuffles lie.
-        p_value: share of shuffles (and of the truth) that reach the value.
-    """
-
-    value: float
-    chance: float
-    low: float
-    high: float
-    p_value: float
-
-    def __str__(self) -> str:
-        """Return the agreement in words."""
-        return f"{self.value:.2f} (chance {self.chance:.2f}, {self.low:.2f} to {self.high:.2f})"
-
-
-@dataclass(frozen=True, eq=False)
-class EmbeddingMap:
-    """A map and what it is worth.
-
-    Attributes:
-        kind: what the points are and what colours them.
-        points: places on the map. Shape ``points 2``.
-        labels: class of each point.
-        halves: 1 or 2 for points of the control, 0 for all others. Shape ``points``.
-        trustworthiness: of the map, from 0 to 1.
-        agreement: of the labels.
-        control: of the two random halves of the largest class.
-        seed, perplexity: of t-SNE.
-    """
-
-    kind: str
-    points: NDArray[np.float64]
-    labels: tuple[str, ...]
-    halves: NDArray[np.int64]
-    trustworthiness: float
-    agreement: Agreement
-    control: Agreement
-    seed: int
-    perplexity: float
-
-    def caption(self) -> str:
-        """Return what must stand under the picture."""
-        largest = Counter(self.labels).most_common(1)[0][0]
-        return (
-            f"t-SNE of {len(self.points)} {self.kind} (perplexity {self.perplexity:g}, seed "
-            f"{self.seed}, trustworthiness {self.trustworthiness:.2f}). Of the {NEIGHBOURS} nearest "
-            f"neighbours in the embedding, this share has the same colour: {self.agreement}. Control, "
-            f"two random halves of {largest!r}: {self.control}. The map illustrates; the shares count."
-        )
-
-
-def embedding_map(
-    embedding: NDArray[Any],
-    labels: Sequence[str],
-    *,
-    kind: str = "points",
-    seed: int = 0,
-    perplexity: float = 30.0,
-) -> EmbeddingMap:
-    """Draw any embedding as a map; the same arguments give the same map.
-
-    Args:
-        embedding: one row for each point; rows are compared by their angle from the mean.
-        labels: class of each point.
-        kind: what the points are, for the caption.
-        seed: of t-SNE, of the shuffles and of the control.
-        perplexity: of t-SNE; below the number of points.
-
-    Raises:
-        SettingError: too few or too many points, or another number of labels.
-        DataError: all rows are the same, or a value is not finite.
-        MissingExtraError: scikit-learn is not installed.
-    """
-    rows = _directions(embedding, labels, perplexity)
-    points, trust = _tsne(rows, seed=seed, perplexity=perplexity)
-    halves = _halves(labels, seed)
-    return EmbeddingMap(
-        kind=kind,
-        points=points,
-        labels=tuple(labels),
-        halves=halves,
-        trustworthiness=trust,
-        agreement=label_agreement(rows, labels, seed=seed),
-        control=label_agreement(rows[halves > 0], halves[halves > 0].tolist(), seed=seed),
-        seed=seed,
-        perplexity=perplexity,
-    )
-
-
-def _directions(
-    embedding: NDArray[Any], labels: Sequence[str], perplexity: float
-) -> NDArray[np.float64]:
-    """Return the rows as unit vectors from their mean."""
-    rows = np.asarray(embedding, np.float64)
-    least = max(4 * NEIGHBOURS, int(perplexity) + 1)
-    if rows.ndim != 2 or len(labels) != len(rows):
-        raise SettingError(
-            f"A map needs one row and one label for each point; given were an array of the shape "
-            f"{rows.shape} and {len(labels)} labels."
-        )
-    if not least <= len(rows) <= _MOST_POINTS:
-        raise SettingError(
-            f"A map of perplexity {perplexity:g} needs {least} to {_MOST_POINTS} points; given were "
-            f"{len(rows)}."
-        )
-    if not np.isfinite(rows).all() or not np.ptp(rows, axis=0).any():
-        raise DataError(
-            "The embedding holds values that are not finite, or all its rows are equal."
-        )
-    rows = rows - rows.mean(axis=0)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-
-
-def _tsne(
-    rows: NDArray[np.float64], *, seed: int, perplexity: float
-) -> tuple[NDArray[np.float64], float]:
-    """Return the map and its trustworthiness; one thread, so that sums have one order."""
-    try:
-        from sklearn.manifold import TSNE, trustworthiness
-        from threadpoolctl import threadpool_limits
-    except ImportError as error:
-        raise MissingExtraError(
-            "Embedding maps need scikit-learn. Install it with `pip install segue[evaluate]`."
-        ) from error
-    with threadpool_limits(1):
-        state = integer(seed, "t-sne") % 2**31
-        method = TSNE(init="pca", perplexity=perplexity, random_state=state)
-        points = np.asarray(method.fit_transform(rows), np.float64)
-        return points, float(trustworthiness(rows, points, n_neighbors=NEIGHBOURS))
-
-
-def _halves(labels: Sequence[str], seed: int) -> NDArray[np.int64]:
-    """Deal the points of the largest class into halves 1 and 2; all others get 0."""
-    largest = min(Counter(labels).items(), key=lambda pair: (-pair[1], pair[0]))[0]
-    where = np.flatnonzero(np.array(labels, object) == largest)
-    if len(where) < 2 * (NEIGHBOURS + 1):  # too few for a control of their own
-        where = np.arange(len(labels))
-    halves = np.zeros(len(labels), np.int64)
-    halves[generator(seed, "halves").permutation(where)] = 1 + np.arange(len(where)) % 2
-    return halves
-
-
-def label_agreement(
-    rows: NDArray[Any], labels: Sequence[str] | Sequence[int], *, seed: int = 0
-) -> Agreement:
-    """Return how often the nearest neighbours of a point share its label.
-
-    Args:
-        rows: one for each point; compared by Euclidean distance.
-        labels: class of each point.
-        seed: of the shuffles.
-
-    Raises:
-        SettingError: fewer than `NEIGHBOURS` + 1 points.
-    """
-    if len(rows) <= NEIGHBOURS:
-        raise SettingError(f"{len(rows)} points have no {NEIGHBOURS} neighbours each.")
-    squares = (rows**2).sum(axis=1)
-    distances = squares[:, None] + squares[None] - 2 * rows @ rows.T
-    np.fill_diagonal(distances, np.inf)
-    near = np.argsort(distances, axis=1, kind="stable")[:, :NEIGHBOURS]
-    _, classes = np.unique(np.array(labels), return_inverse=True)
-
-    def share(classes: NDArray[np.int64]) -> float:
-        return float((classes[near] == classes[:, None]).mean())
-
-    value, rng = share(classes), generator(seed, "shuffled labels")
-    null = np.array([share(rng.permutation(classes)) for _ in range(_SHUFFLES)])
-    low, high = np.quantile(null, (0.025, 0.975))
-    p_value = (1 + int((null >= value).sum())) / (1 + _SHUFFLES)
-    return Agreement(value, float(null.mean()), float(low), float(high), p_value)
 
 
 # Tokens ------------------------------------------------------------------------------------------

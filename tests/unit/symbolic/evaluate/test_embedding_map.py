@@ -5,19 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from tests.generation import vocabulary
 from tests.prepared import composed_grid, prepared_folder, saved_tokenizer
 
-from segue.errors import DataError, MissingExtraError, SettingError
+from segue.errors import DataError, SettingError
 from segue.runtime.bundle import Bundle
 from segue.runtime.onnx_backend import OnnxDecoder
 from segue.symbolic.data.windows import Prepared
 from segue.symbolic.evaluate import embedding_map as maps
 from segue.symbolic.evaluate.embedding_map import (
     draw_pieces,
-    embedding_map,
-    label_agreement,
     main_instrument,
     map_pictures,
     piece_embeddings,
@@ -28,75 +25,6 @@ from segue.symbolic.evaluate.embedding_map import (
 from segue.symbolic.grid import empty_notes
 
 MODEL = "midigpt-small"
-
-
-def blobs(distance: float, *, count: int = 60, seed: int = 0) -> NDArray[np.float64]:
-    """Two clouds of `count` points each; the first points are the first cloud."""
-    rows = np.random.default_rng(seed).normal(size=(2 * count, 8))
-    rows[:count, 0] += distance
-    return rows
-
-
-def test_two_clouds_separate_and_halves_of_one_do_not() -> None:
-    labels = ["left"] * 60 + ["right"] * 60
-    found = embedding_map(blobs(30), labels, perplexity=15)
-    assert found.agreement.value > 0.99
-    assert found.agreement.p_value < 0.01
-    assert found.agreement.chance == pytest.approx(0.5, abs=0.03)
-    assert abs(found.control.value - found.control.chance) < 0.08
-    assert found.control.p_value > 0.02
-    assert found.trustworthiness > 0.8
-    sides = found.points[:60], found.points[60:]
-    gap = np.linalg.norm(sides[0].mean(axis=0) - sides[1].mean(axis=0))
-    assert gap > 2 * max(side.std() for side in sides)
-
-
-def test_one_cloud_with_two_names_does_not_separate() -> None:
-    found = label_agreement(blobs(0, count=200), ["a"] * 200 + ["b"] * 200)
-    assert found.low - 0.02 <= found.value <= found.high + 0.02
-
-
-def test_chance_knows_the_sizes_of_the_classes() -> None:
-    found = label_agreement(blobs(0, count=100), ["rare"] * 20 + ["common"] * 180)
-    assert found.chance == pytest.approx(0.1**2 + 0.9**2, abs=0.01)
-
-
-def test_the_control_is_the_largest_class_in_halves() -> None:
-    labels = ["small"] * 30 + ["large"] * 90
-    halves = embedding_map(blobs(5), labels, perplexity=10).halves
-    assert not halves[:30].any()
-    assert sorted(Counter(halves[30:].tolist()).items()) == [(1, 45), (2, 45)]
-
-
-def test_the_same_call_gives_the_same_map_and_another_seed_another() -> None:
-    labels = ["a", "b"] * 60
-    first, again, other = (
-        embedding_map(blobs(3), labels, perplexity=10, seed=s) for s in (1, 1, 2)
-    )
-    np.testing.assert_array_equal(first.points, again.points)
-    np.testing.assert_array_equal(first.halves, again.halves)
-    assert first.agreement == again.agreement
-    assert first.caption() == again.caption()
-    assert (first.halves != other.halves).any()
-
-
-def test_what_makes_no_map_is_said() -> None:
-    with pytest.raises(SettingError, match="points"):
-        embedding_map(blobs(1, count=10), ["a"] * 20)
-    with pytest.raises(SettingError, match="one label"):
-        embedding_map(blobs(1), ["a"] * 5)
-    with pytest.raises(SettingError, match="perplexity 500"):
-        embedding_map(blobs(1), ["a"] * 120, perplexity=500)
-    with pytest.raises(DataError, match="equal"):
-        embedding_map(np.ones((120, 4)), ["a"] * 120)
-    with pytest.raises(DataError, match="finite"):
-        embedding_map(np.full((120, 4), np.nan), ["a"] * 120)
-
-
-def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "sklearn.manifold", None)
-    with pytest.raises(MissingExtraError, match=r"segue\[evaluate\]"):
-        embedding_map(blobs(1), ["a"] * 120)
 
 
 def test_tokens_of_the_bundled_model_lie_by_type() -> None:
