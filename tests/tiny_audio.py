@@ -47,12 +47,14 @@ class _Net:
         weight = (self.rng.standard_normal(size) / np.sqrt(size[0])).astype(np.float32)
         return self.node("ConvTranspose", [x, self.constant(weight)], strides=[stride])
 
+    def table(self, x: str, rows: int) -> str:
+        weight = self.rng.standard_normal((rows, _WIDTH)).astype(np.float32)
+        return self.node("MatMul", [x, self.constant(weight)])
+
     def model(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> bytes:
         def ports(shapes: dict[str, Any]) -> list[Any]:
             return [
-                helper.make_tensor_value_info(
-                    name, TensorProto.INT64 if name == "label" else TensorProto.FLOAT, shape
-                )
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
                 for name, shape in shapes.items()
             ]
 
@@ -99,13 +101,13 @@ def decoder(front: str = "spectrum") -> bytes:
     return net.model({"latents": ["batch", LATENTS, "frames"]}, shape)
 
 
-def transformer(*, fills_holes: bool = True) -> bytes:
+def transformer(*, fills_holes: bool = True, text_dims: int = 0) -> bytes:
     net = _Net(3)
     free: dict[str, Any] = {"latents": ["batch", LATENTS, "frames"], "time": ["batch"]}
     seen = ["latents"]
     if fills_holes:
         free |= {"known": ["batch", LATENTS, "frames"], "mask": ["batch", 1, "frames"]}
-        free |= {"step": ["batch"], "label": ["batch"]}
+        free |= {"step": ["batch"], "labels": ["batch", len(LABELS)]}
         seen += ["known", "mask"]
     axes = net.constant(np.array([1, 2], np.int64))
     time = net.node("Unsqueeze", ["time", axes])
@@ -113,9 +115,11 @@ def transformer(*, fills_holes: bool = True) -> bytes:
     x = net.conv(net.node("Concat", seen, axis=1), (_WIDTH, width, 5), pads=[2, 2])
     x = net.node("Add", [x, time])
     if fills_holes:
-        table = net.constant(net.rng.standard_normal((len(LABELS) + 1, _WIDTH)).astype(np.float32))
-        one = net.constant(np.array([2], np.int64))
-        x = net.node("Add", [x, net.node("Unsqueeze", [net.node("Gather", [table, "label"]), one])])
+        last = net.constant(np.array([2], np.int64))
+        x = net.node("Add", [x, net.node("Unsqueeze", [net.table("labels", len(LABELS)), last])])
+        if text_dims:
+            free |= {"text": ["batch", text_dims]}
+            x = net.node("Add", [x, net.node("Unsqueeze", [net.table("text", text_dims), last])])
         x = net.node("Add", [x, net.node("Unsqueeze", ["step", axes])])
     net.conv(net.node("Tanh", [x]), (LATENTS, _WIDTH, 5), "output", pads=[2, 2])
     return net.model(free, {"output": ["batch", LATENTS, "frames"]})
@@ -153,11 +157,12 @@ def write_tiny_bundle(
     folder: Path, *, front: str = "spectrum", fills_holes: bool = True, **changes: Any
 ) -> Bundle:
     """Write a bundle; further arguments replace keys of its config."""
+    text_dims = changes.get("text", {}).get("dims", 0)
     files: dict[str, bytes | str | Path] = {
         "config.json": json.dumps(config(front=front, **changes)),
         "encoder.onnx": encoder(front),
         "decoder.onnx": decoder(front),
-        "transformer.onnx": transformer(fills_holes=fills_holes),
+        "transformer.onnx": transformer(fills_holes=fills_holes, text_dims=text_dims),
         "README.md": "# tiny\n",
     }
     return write_bundle(folder, files)
@@ -201,7 +206,7 @@ class Samples:
 class SineNetwork:
     """A flow network that goes on with the sine that it is shown, at a frequency that it knows."""
 
-    inputs = ("latents", "known", "mask", "time", "step", "label")
+    inputs = ("latents", "known", "mask", "time", "step", "labels")
     outputs = ("output",)
 
     def __init__(self, cycles_per_sample: float) -> None:

@@ -1,7 +1,7 @@
 """Latents, a tiny autoencoder and settings small enough to train a diffusion model in a test."""
 
-import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from segue.audio.data.cache import Recording
+from segue.audio.data.cache import Recording, write_recordings
 from segue.audio.data.latent_cache import CacheSettings, Encoded, encode_folder, torch_encoder
 from segue.audio.diffusion.fit import fit
 from segue.audio.diffusion.recipe import DiffusionRecipe
@@ -61,23 +61,31 @@ def tone(seed: int, seconds: float) -> NDArray[np.int16]:
     return np.round(wave * 30_000).astype("<i2")
 
 
-def prepared_audio(folder: Path, *, seconds: dict[str, list[float]]) -> Path:
-    """Write a prepared folder of tones; labels alternate."""
+Words = Callable[[int], tuple[tuple[str, ...], tuple[str, ...]]]
+"""Labels and captions of a recording, by its number."""
+
+
+def prepared_audio(
+    folder: Path, *, seconds: dict[str, list[float]], words: Words | None = None
+) -> Path:
+    """Write a prepared folder of tones; labels alternate, and there are no captions, unless told."""
     folder.mkdir(parents=True, exist_ok=True)
     splits = {}
+    told = words or (lambda number: ((LABELS[number % 2],), ()))
     for number, (split, lengths) in enumerate(seconds.items()):
         audio = [tone(100 * number + i, length) for i, length in enumerate(lengths)]
         (folder / f"audio.{split}.i16").write_bytes(b"".join(part.tobytes() for part in audio))
         offsets = np.cumsum([0, *map(len, audio)])
-        with (folder / f"recordings.{split}.csv").open("w", newline="") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(Recording._fields)
-            for i, part in enumerate(audio):
-                place = (int(offsets[i]), len(part))
-                measured = (-14.0 - i, -1.5, 0.0, "0" * 64, 0.0)
-                writer.writerow(
-                    Recording(f"{split}{i}.wav", LABELS[i % 2], str(i), *place, *measured)
-                )
+        rows = []
+        for i, part in enumerate(audio):
+            labels, captions = told(i)
+            place = (int(offsets[i]), len(part))
+            measured = (-14.0 - i, -1.5, 0.0, "0" * 64, 0.0)
+            first = labels[0] if labels else ""
+            rows.append(
+                Recording(f"{split}{i}.wav", first, str(i), *place, *measured, labels, captions)
+            )
+        write_recordings(folder / f"recordings.{split}.csv", rows)
         splits[split] = {"recordings": len(audio), "samples": int(offsets[-1])}
     info = {"format": 1, "rate_hz": RATE_HZ, "channels": 1, "labels": LABELS, "splits": splits}
     (folder / "dataset.json").write_text(json.dumps(info))
@@ -113,10 +121,12 @@ class CountingEncoder:
         return self.inner(audio)
 
 
-def toy_latents(folder: Path, *, train: int = 6, **settings: Any) -> Path:
+def toy_latents(
+    folder: Path, *, train: int = 6, words: Words | None = None, **settings: Any
+) -> Path:
     """Make a folder of latents; recordings of 2 to 5 seconds, 50 frames each second."""
     seconds = {"train": [2 + i % 4 for i in range(train)], "valid": [3, 2]}
-    prepared_audio(folder / "prepared", seconds=seconds)
+    prepared_audio(folder / "prepared", seconds=seconds, words=words)
     toy_encode(folder / "prepared", folder / "latents", **settings)
     return folder / "latents"
 

@@ -71,7 +71,7 @@ def test_the_transformer_of_ldmg_answers_as_its_graph():
         "mask": mask,
         "time": np.array([0.6], np.float32),
         "step": np.array([0], np.float32),
-        "label": np.array([3]),
+        "labels": np.eye(len(labels), dtype=np.float32)[2:3],
     }
     with torch.inference_mode():
         wanted = model(*map(torch.from_numpy, feeds.values())).numpy()

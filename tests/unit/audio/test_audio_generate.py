@@ -1,9 +1,14 @@
 """Generating, varying and reconstructing sound with tiny networks."""
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 import pytest
+from tests import toy_text
 from tests.tiny_audio import FRAMES, HOP_SAMPLES, RATE_HZ, music, sine_model, write_tiny_bundle
 
+from segue.audio.condition import NOTHING, Condition
 from segue.audio.generate import (
     PEAK,
     Maker,
@@ -57,8 +62,9 @@ def test_every_sampler(model: AudioModel, sampler: str) -> None:
 
 
 def test_labels_and_guidance_matter(model: AudioModel) -> None:
-    plain, jazz, rock = (sound_of(model, 1, label=label) for label in (None, "jazz", "ROCK"))
-    guided = sound_of(model, 1, label="jazz", settings={"guidance": 3.0})
+    wanted = [NOTHING, Condition(("jazz",)), Condition(("ROCK",))]
+    plain, jazz, rock = (sound_of(model, 1, condition=condition) for condition in wanted)
+    guided = sound_of(model, 1, condition=wanted[1], settings={"guidance": 3.0})
     for one, other in ((plain, jazz), (jazz, rock), (jazz, guided)):
         assert not np.allclose(one, other)
     assert np.array_equal(plain, sound_of(model, 1, settings={"guidance": 3.0}))
@@ -66,7 +72,64 @@ def test_labels_and_guidance_matter(model: AudioModel) -> None:
 
 def test_an_unknown_label_names_the_nearest(model: AudioModel) -> None:
     with pytest.raises(SettingError, match="did you mean Hip-Hop"):
-        Maker(model, model.settings(), label="hiphop")
+        Maker(model, model.settings(), Condition(("hiphop",)))
+    with pytest.raises(SettingError, match="did you mean Hip-Hop"):
+        Maker(model, model.settings(guidance=2), negative=Condition(("hiphop",)))
+
+
+def test_guidance_leads_away_from_what_is_not_wanted(model: AudioModel) -> None:
+    jazz, rock = Condition(("jazz",)), Condition(("rock",))
+
+    def sound(guidance: float, **choices: Condition) -> np.ndarray:
+        return sound_of(model, 1, settings={"guidance": guidance}, **choices)
+
+    guided, away = sound(3, condition=jazz), sound(3, condition=jazz, negative=rock)
+    assert not np.allclose(guided, away)
+    # Away from what is wanted is not away at all: both sides say the same.
+    same = sound(3, condition=jazz, negative=jazz)
+    np.testing.assert_allclose(same, sound(1, condition=jazz), atol=1e-5)
+    assert not np.allclose(sound(3, negative=rock), sound(3))
+    with pytest.raises(SettingError, match="a guidance of 1 is none"):
+        sound(1, condition=jazz, negative=rock)
+
+
+def test_the_network_runs_once_a_step_without_guidance(model: AudioModel) -> None:
+    calls = []
+
+    class Counting:
+        inputs, outputs = model.network.inputs, model.network.outputs
+
+        def __call__(self, feeds):
+            calls.append(feeds["labels"].tolist())
+            return model.network(feeds)
+
+    counted = dataclasses.replace(model, network=Counting())
+    for guidance, count in ((1.0, 3), (2.0, 6)):
+        calls.clear()
+        sound_of(counted, 0.5, condition=Condition(("rock",)), settings={"guidance": guidance})
+        assert len(calls) == count
+    assert calls[:2] == [[[0, 1, 0]], [[0, 0, 0]]]
+    calls.clear()
+    sound_of(counted, 0.5, settings={"guidance": 2.0})
+    assert len(calls) == 3
+
+
+def test_texts_matter_alone_and_beside_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = toy_text.ToyTexts()
+    toy_text.install(monkeypatch, encoder)
+    text = {"encoder": "toy", "dims": toy_text.DIMS}
+    model = AudioModel.open(write_tiny_bundle(tmp_path / "b", text=text), threads=1)
+    plain = sound_of(model, 2)
+    assert encoder.asked == []
+    sad = sound_of(model, 2, condition=Condition(text="sad piano"))
+    assert encoder.asked == ["sad piano"]
+    both = sound_of(model, 2, condition=Condition(("jazz",), "sad piano"))
+    label = sound_of(model, 2, condition=Condition(("jazz",)))
+    found = [plain, sad, both, label]
+    for index, one in enumerate(found):
+        assert not any(np.allclose(one, other) for other in found[index + 1 :])
 
 
 def test_a_negative_seed_is_refused(model: AudioModel) -> None:
@@ -120,7 +183,7 @@ def test_progress_counts_every_call_of_the_network(model: AudioModel) -> None:
         told.append((label, total))
         yield lambda count=1: done.append(count)
 
-    generate(Maker(model, model.settings(steps=4), label="Jazz", progress=progress), 5)
+    generate(Maker(model, model.settings(steps=4), Condition(("Jazz",)), progress=progress), 5)
     assert told == [("generating", sum(done))]
     assert sum(done) == 4 * 9
 
@@ -182,7 +245,7 @@ def test_a_model_of_one_length(tmp_path_factory: pytest.TempPathFactory) -> None
     fixed = config(front="waveform")["codec"] | {"length_free": False}
     model = AudioModel.open(
         write_tiny_bundle(
-            folder, front="waveform", fills_holes=False, objective="ddpm", codec=fixed
+            folder, front="waveform", fills_holes=False, labels=[], objective="ddpm", codec=fixed
         )
     )
     clip = FRAMES * HOP_SAMPLES / RATE_HZ

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests import toy_text
 from tests.tiny_audio import LABELS, LATENTS, config, write_tiny_bundle
 
+from segue.audio.condition import NOTHING, Condition
 from segue.audio.loaded import DEFAULT_BUNDLE, AudioModel, read_parts
 from segue.errors import BundleError, SettingError
 from segue.runtime.bundle import list_bundles
@@ -15,7 +17,7 @@ from segue.runtime.bundle import list_bundles
 class Watched:
     """A network that remembers what it was shown."""
 
-    inputs = ("latents", "known", "mask", "time", "step", "label")
+    inputs = ("latents", "known", "mask", "time", "step", "labels", "text")
     outputs = ("output",)
 
     def __call__(self, feeds: Any) -> dict[str, np.ndarray]:
@@ -50,17 +52,66 @@ def test_a_bundle_is_opened_with_all_its_settings(model: AudioModel) -> None:
 
 
 @pytest.mark.parametrize(
-    ("label", "index"), [(None, 0), ("", 0), ("jazz", 1), (" ROCK ", 2), ("Hip-Hop", 3)]
+    ("labels", "shares"),
+    [
+        ((), (0, 0, 0)),
+        ((" ",), (0, 0, 0)),
+        (("jazz",), (1, 0, 0)),
+        ((" ROCK ", "rock", ""), (0, 1, 0)),
+        (("Hip-Hop", "jazz"), (0.5, 0, 0.5)),
+    ],
 )
-def test_labels_by_name(model: AudioModel, label: str | None, index: int) -> None:
-    assert model.label_index(label) == index
+def test_labels_by_name(
+    model: AudioModel, labels: tuple[str, ...], shares: tuple[float, ...]
+) -> None:
+    told = model.told(Condition(labels))
+    assert told.labels.tolist() == list(shares)
+    assert told.anything == any(shares)
+    assert bool(Condition(labels)) == any(shares)
+
+
+def test_a_text_is_read_by_the_encoder_of_the_bundle(
+    model: AudioModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = toy_text.ToyTexts()
+    toy_text.install(monkeypatch, encoder)
+    text = {"encoder": "toy", "dims": toy_text.DIMS}
+    parts = read_parts(config(text=text), where="a test")
+    knows = with_network(model, Watched(), text=parts.text)
+    assert not knows.told(Condition(("jazz",))).text.any()
+    assert encoder.asked == []
+    found = knows.told(Condition(text=" slow piano ")).text
+    np.testing.assert_array_equal(found, encoder.encode(["slow piano"])[0])
+    other = with_network(model, Watched(), text=parts.text.model_copy(update={"dims": 5}))
+    with pytest.raises(BundleError, match="texts of 5 numbers, but toy gives 8"):
+        other.told(Condition(text="slow"))
+
+
+def test_text_that_a_model_does_not_know_is_refused(model: AudioModel) -> None:
+    with pytest.raises(SettingError, match=r"not trained with text.*labels: Jazz, Rock, Hip-Hop"):
+        model.told(Condition(text="slow piano"))
+    bare = with_network(model, Watched(), labels=())
+    with pytest.raises(SettingError, match="neither text nor labels"):
+        bare.told(Condition(text="slow piano"))
+    with pytest.raises(SettingError, match="knows no labels"):
+        bare.told(Condition(("jazz",)))
+
+
+def test_graphs_that_do_not_hear_what_the_config_promises_are_refused(model: AudioModel) -> None:
+    network = Watched()
+    network.inputs = ("latents", "known", "mask", "time", "step", "label")
+    with pytest.raises(BundleError, match="has no input labels"):
+        with_network(model, network)
 
 
 def test_unknown_labels_and_samplers_name_what_there_is(model: AudioModel) -> None:
-    with pytest.raises(SettingError, match="did you mean Rock"):
-        model.label_index("rocky")
-    with pytest.raises(SettingError, match="known: Jazz, Rock, Hip-Hop"):
-        model.label_index("qqqq")
+    with pytest.raises(SettingError, match=r"did you mean Rock.*segue models show tiny"):
+        model.told(Condition(("jazz", "rocky")))
+    with pytest.raises(SettingError, match="it knows Jazz, Rock, Hip-Hop"):
+        model.told(Condition(("qqqq",)))
+    many = with_network(model, Watched(), labels=tuple(f"label {n}" for n in range(30)))
+    with pytest.raises(SettingError, match="label 19 and 10 more"):
+        many.told(Condition(("qqqq",)))
     with pytest.raises(SettingError, match="sampler"):
         model.settings(sampler="magic")
     with pytest.raises(SettingError, match="steps"):
@@ -71,24 +122,27 @@ def test_the_network_sees_what_is_known_and_nothing_else(model: AudioModel) -> N
     network = Watched()
     known = np.full((1, LATENTS, 4), 7, np.float32)
     mask = np.array([[[True, False, False, True]]])
-    denoise = with_network(model, network).denoiser(known, mask, label=2)
+    denoise = with_network(model, network).denoiser(
+        known, mask, told=model.told(Condition(("rock",)))
+    )
     x = np.full((1, LATENTS, 4), 3, np.float32)
     assert np.array_equal(denoise(x, 0.5, 0.25), x - 0.5)
     assert network.feeds["known"][0, 0].tolist() == [7, 0, 0, 7]
     assert network.feeds["mask"].tolist() == [[[1, 0, 0, 1]]]
     assert network.feeds["time"].tolist() == [0.5]
     assert network.feeds["step"].tolist() == [0.25]
-    assert network.feeds["label"].tolist() == [2]
+    assert network.feeds["labels"].tolist() == [[0, 1, 0]]
     denoise(x, 0.5)
     assert network.feeds["step"].tolist() == [0]
 
 
 def test_the_original_is_told_numbers_of_steps(model: AudioModel) -> None:
     network = WatchedOriginal()
-    original = with_network(model, network, objective="ddpm")
+    original = with_network(model, network, objective="ddpm", labels=())
     assert not original.fills_holes
     nothing = np.zeros((1, LATENTS, 4), np.float32)
-    denoise = original.denoiser(nothing, np.zeros((1, 1, 4), bool), label=0)
+    told = original.told(NOTHING)
+    denoise = original.denoiser(nothing, np.zeros((1, 1, 4), bool), told=told)
     denoise(nothing, 1.0)
     assert network.feeds["time"].tolist() == [499]
     denoise(nothing, 1 / 500)
@@ -109,6 +163,8 @@ def test_the_original_is_told_numbers_of_steps(model: AudioModel) -> None:
         ({"labels": "jazz"}, "labels"),
         ({"labels": ["Jazz", "jazz"]}, "stand twice"),
         ({"labels": [""]}, "empty"),
+        ({"text": {"encoder": "toy", "dims": 0}}, "dims"),
+        ({"text": "toy"}, "text"),
         ({"sampling": {"steps": -1}}, "steps"),
         ({"schedule": {"schedule": "ddpm", "first_beta": 2}}, "first_beta"),
     ],

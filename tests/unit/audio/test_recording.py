@@ -110,9 +110,27 @@ def test_arrays_become_recordings() -> None:
 
 
 def test_guidance_without_a_label_is_refused(bundle: Path) -> None:
-    with pytest.raises(SettingError, match="exaggerates a label"):
+    with pytest.raises(SettingError, match="exaggerates what is asked"):
         segue.generate(seconds=1, guidance=3, bundle=bundle)
     assert segue.generate(seconds=1, guidance=1, bundle=bundle).seconds == 1
+
+
+def test_label_is_short_for_labels_and_away_is_away(bundle: Path) -> None:
+    def sound(**options) -> np.ndarray:
+        return segue.generate(seconds=0.5, bundle=bundle, threads=1, **options).samples
+
+    jazz = sound(label="jazz")
+    for same in ({"labels": ["Jazz"]}, {"labels": "jazz"}, {"label": "jazz", "labels": ["JAZZ"]}):
+        np.testing.assert_array_equal(jazz, sound(**same))
+    np.testing.assert_array_equal(
+        sound(label="jazz", labels=["rock"]), sound(labels=("rock", "jazz"))
+    )
+    assert not np.allclose(jazz, sound(labels=["jazz", "rock"]))
+    assert not np.allclose(
+        sound(label="jazz", guidance=2), sound(label="jazz", guidance=2, negative_labels=["rock"])
+    )
+    with pytest.raises(SettingError, match="not trained with text"):
+        sound(negative="drums", guidance=2)
 
 
 def test_names_that_are_not_written_are_refused(bundle: Path, tmp_path: Path) -> None:

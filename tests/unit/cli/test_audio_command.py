@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests import toy_text
 from tests.tiny_audio import RATE_HZ, music, write_tiny_bundle
 
 from segue.audio.signal import read_audio, write_audio
@@ -58,6 +59,25 @@ def test_generate(bundle: Path, source: Path, capsys: pytest.CaptureFixture[str]
     assert soundfile.info("segue-generated.wav").frames == 1.5 * RATE_HZ
 
 
+def test_several_labels_text_and_what_is_not_wanted(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = toy_text.ToyTexts()
+    toy_text.install(monkeypatch, encoder)
+    text = {"encoder": "toy", "dims": toy_text.DIMS}
+    folder = write_tiny_bundle(tmp_path / "texts", text=text).folder
+    asked = ("--genre", "rock", "-l", "jazz", "--text", "slow sad piano", "--guidance", 3)
+    away = ("--negative", "loud drums", "--negative-label", "hip-hop")
+    found = []
+    for words in (asked, (*asked, *away), (*asked, *away), asked[:2]):
+        for command in (("generate", "-s", 1), ("vary", source), ("extend", source, "-s", 1)):
+            assert run(*command, "-m", folder, "-o", "a.wav", "--seed", 1, *words) == 0
+            found.append(Path("a.wav").read_bytes())
+    assert set(encoder.asked) == {"slow sad piano", "loud drums"}
+    assert found[3:6] == found[6:9]
+    assert len(set(found)) == 9
+
+
 def test_what_can_be_done_with_a_file(bundle: Path, source: Path, capsys) -> None:
     for words, seconds, rate_hz in (
         (("vary", source, "--strength", 0.4), 2, RATE_HZ),
@@ -86,6 +106,14 @@ def test_what_can_be_done_with_a_file(bundle: Path, source: Path, capsys) -> Non
         (("generate", "--label", "jaz"), "did you mean Jazz"),
         (("generate", "--sampler", "magic"), "sampler"),
         (("generate", "--guidance", 3), "Name a label"),
+        (("generate", "-l", "jazz", "-l", "jaz"), "did you mean Jazz"),
+        (("vary", "song.wav", "--negative-label", "jaz", "--guidance", 2), "did you mean Jazz"),
+        (("extend", "song.wav", "--text", "slow piano"), "labels: Jazz, Rock, Hip-Hop"),
+        (
+            ("inpaint", "song.wav", "-s", "0-1", "--negative", "drums", "--guidance", 3),
+            "not trained",
+        ),
+        (("generate", "--negative-label", "rock"), "a guidance of 1 is none"),
         (("generate", "--guidance", -1, "-l", "jazz"), "guidance"),
         (("vary", "song.wav", "--strength", 2), "strength"),
         (("extend", "song.wav", "--seconds", 0), "duration"),

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
-from tests.tiny_audio import FRAMES, LATENTS, decoder, transformer
+from tests.tiny_audio import FRAMES, LABELS, LATENTS, decoder, transformer
 
 from segue.errors import BundleError
 from segue.runtime.graph import Graph
@@ -18,7 +18,7 @@ FEEDS = {
     "mask": np.zeros((1, 1, FRAMES), np.float32),
     "time": np.full(1, 0.5, np.float32),
     "step": np.zeros(1, np.float32),
-    "label": np.ones(1, np.int64),
+    "labels": np.full((1, len(LABELS)), 1 / len(LABELS), np.float32),
 }
 
 

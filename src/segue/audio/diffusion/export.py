@@ -80,6 +80,7 @@ def _ports(model: DiffusionModel) -> list[Port]:
     latents, known = (rng.standard_normal(shape, np.float32) for _ in range(2))
     mask = (rng.random((2, 1, shape[2])) < 0.5).astype(np.float32)
     text = rng.standard_normal((2, config.text_dims), np.float32)
+    text /= np.linalg.norm(text, axis=1, keepdims=True)
     long = {0: "batch", 2: "frames"}
     each = {0: "batch"}
     return [

@@ -1,10 +1,12 @@
 """Batches of latents: pure functions of the step, masks as people draw them."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.toy_diffusion import prepared_audio, toy_encode, toy_latents
+from tests.toy_text import DIMS, ToyTexts
 
 from segue.audio.data.latent_batches import (
     KNOWN,
@@ -15,6 +17,7 @@ from segue.audio.data.latent_batches import (
     LatentBatchSettings,
     MaskSettings,
     draw_known,
+    draw_labels,
 )
 from segue.audio.data.latent_cache import Latents
 
@@ -54,9 +57,10 @@ def test_a_row_is_a_normalised_stretch_of_a_recording_of_its_label(folder: Path)
     batch = source.batch(0)
     assert batch.latents.shape == batch.noise.shape == (8, 4, 20)
     whole = [latents.spec.normalise(latents.read(i, 0, 10_000)) for i in range(6)]
-    for row, label in zip(batch.latents, batch.label, strict=True):
+    assert (batch.labels.sum(axis=1) == 1).all()
+    for row, label in zip(batch.latents, batch.labels.argmax(axis=1), strict=True):
         found = [
-            latents.labels.index(latents.recordings[index].label) + 1
+            latents.labels.index(latents.recordings[index].label)
             for index, music in enumerate(whole)
             for start in range(music.shape[1] - 19)
             if np.array_equal(music[:, start : start + 20], row)
@@ -100,8 +104,8 @@ def test_labels_can_be_drawn_alike(tmp_path: Path):
     share = {}
     for balance in ("length", "recording", "label"):
         source = _batches(tmp_path / "latents", balance=balance)
-        labels = np.concatenate([source.batch(step).label for step in range(60)])
-        share[balance] = float((labels == 2).mean())
+        labels = np.concatenate([source.batch(step).labels for step in range(60)])
+        share[balance] = float(labels[:, 1].mean())
     assert share["length"] == pytest.approx(1 / 13, abs=0.04)
     assert share["recording"] == pytest.approx(1 / 3, abs=0.08)
     assert share["label"] == pytest.approx(1 / 2, abs=0.08)
@@ -117,8 +121,8 @@ def test_silent_crops_are_drawn_again(tmp_path: Path):
     flutes = {}
     for redraws in (0, 30):
         source = _batches(tmp_path / "latents", redraws=redraws)
-        labels = np.concatenate([source.batch(step).label for step in range(10)])
-        flutes[redraws] = int((labels == 1).sum())
+        labels = np.concatenate([source.batch(step).labels for step in range(10)])
+        flutes[redraws] = int(labels[:, 0].sum())
     assert flutes[30] == 0 < flutes[0]
 
 
@@ -133,6 +137,81 @@ def test_latents_can_be_drawn_from_the_posterior(folder: Path):
     assert spread == pytest.approx(
         np.exp(0.5 * latents.read_log_variance(0, 0, 50)).mean(), rel=0.2
     )
+
+
+# Labels and texts ------------------------------------------------------------------------------
+
+
+def _words(number: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Flute and organ; flute and what the folder does not list; nothing."""
+    return [
+        (("flute", "organ"), ("a flute", "an organ")),
+        (("organ", "unheard of"), ("an organ",)),
+        ((), ()),
+    ][number % 3]
+
+
+@pytest.fixture(scope="module")
+def worded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_latents(tmp_path_factory.mktemp("words"), words=_words)
+
+
+def _with_texts(folder: Path, encoder: ToyTexts | None, **settings) -> LatentBatches:
+    values = {"frames_per_batch": 160, "lengths": {20: 1.0}} | settings
+    settings = LatentBatchSettings(**values)
+    return LatentBatches(Latents(folder, "train"), settings, seed=1, encoder=encoder)
+
+
+def test_every_caption_is_encoded_once_and_one_is_drawn(worded: Path):
+    encoder = ToyTexts()
+    source = _with_texts(worded, encoder, balance="recording")
+    assert sorted(encoder.asked) == ["a flute", "an organ"]
+    assert source.text_dims == DIMS
+    flute, organ = encoder.encode(["a flute", "an organ"])
+    seen = {"none": 0, "flute": 0, "organ": 0}
+    for step in range(40):
+        batch = source.batch(step)
+        assert batch.text.dtype == np.float32
+        for labels, text in zip(batch.labels, batch.text, strict=True):
+            is_flute, is_organ = np.array_equal(text, flute), np.array_equal(text, organ)
+            assert is_flute or is_organ or not text.any()
+            assert bool(text.any()) == bool(labels.any())
+            seen["flute" if is_flute else "organ" if is_organ else "none"] += 1
+    assert seen["none"] == pytest.approx(40 * 8 / 3, rel=0.25)
+    assert seen["flute"] == pytest.approx(40 * 8 / 6, rel=0.3)
+    assert seen["organ"] == pytest.approx(40 * 8 / 2, rel=0.25)
+
+
+def test_labels_are_shares_of_all_or_of_some(worded: Path):
+    for subsets, allowed in (
+        (0.0, {(0.5, 0.5), (0, 1), (0, 0)}),
+        (1.0, {(1, 0), (0, 1), (0, 0)}),
+        (0.5, {(0.5, 0.5), (1, 0), (0, 1), (0, 0)}),
+    ):
+        source = _with_texts(worded, None, label_subsets=subsets, balance="recording")
+        rows = np.concatenate([source.batch(step).labels for step in range(40)])
+        assert {tuple(row) for row in rows.tolist()} == allowed
+        assert source.batch(0).text.shape == (8, 0)
+    rng = np.random.default_rng(0)
+    drawn = [draw_labels(rng, [3, 5, 8], 1.0) for _ in range(300)]
+    assert {len(found) for found in drawn} == {1, 2}
+    assert {label for found in drawn for label in found} == {3, 5, 8}
+    assert draw_labels(rng, [3], 1.0) == [3]
+
+
+def test_batches_with_texts_are_pure_and_travel_to_workers(worded: Path):
+    source = _with_texts(worded, ToyTexts())
+    again = pickle.loads(pickle.dumps(_with_texts(worded, ToyTexts())))
+    plain = _with_texts(worded, None)
+    again.batch(3)
+    for name, values in source.batch(7)._asdict().items():
+        np.testing.assert_array_equal(values, getattr(again.batch(7), name))
+        if name != "text":
+            np.testing.assert_array_equal(values, getattr(plain.batch(7), name))
+    for rank in range(2):
+        part = source.batch(7, rank=rank, world_size=2)
+        np.testing.assert_array_equal(part.text, source.batch(7).text[rank::2])
+        np.testing.assert_array_equal(part.labels, source.batch(7).labels[rank::2])
 
 
 # Masks ----------------------------------------------------------------------------------------

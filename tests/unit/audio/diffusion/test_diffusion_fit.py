@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests import toy_text
 from tests.toy_diffusion import CHANNELS, LABELS, toy_encode, toy_fit, toy_latents, toy_recipe
 from tests.toy_training import trace
 
+from segue.audio.diffusion.export import diffusion_settings
 from segue.audio.diffusion.fit import fit
 from segue.audio.diffusion.transformer import LatentTransformer
 from segue.audio.diffusion.weights import (
@@ -142,6 +144,97 @@ def test_a_new_label_begins_as_music_without_one(run: Path, tmp_path: Path):
     load_into(model, run, labels=["harp", LABELS[1], "horn"])
     before, after = (s["conditioning.label.weight"] for s in (weights.state, model.state_dict()))
     assert torch.equal(after, before[[0, 0, 2, 0]])
+
+
+# Texts ------------------------------------------------------------------------------------------
+
+TEXT = {"encoder": "toy", "dims": toy_text.DIMS}
+
+
+def _words(number: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return (LABELS[number % 2],), (f"a {LABELS[number % 2]}", "music")
+
+
+@pytest.fixture(scope="module")
+def worded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_latents(tmp_path_factory.mktemp("fit-words"), words=_words)
+
+
+@pytest.fixture
+def encoder(monkeypatch: pytest.MonkeyPatch) -> toy_text.ToyTexts:
+    made = toy_text.ToyTexts()
+    other = toy_text.ToyTexts("other")
+    toy_text.install(monkeypatch, made, other, toy_text.ToyTexts("wide", dims=20))
+    return made
+
+
+def test_a_model_learns_texts_and_goes_on_as_it_would_have(
+    worded: Path, encoder: toy_text.ToyTexts, tmp_path: Path
+):
+    toy_fit(worded, tmp_path / "whole", text=TEXT)
+    assert sorted(set(encoder.asked)) == ["a flute", "a organ", "music"]
+    with pytest.raises(_StoppedError):
+        toy_fit(worded, tmp_path / "parts", report=_stop, text=TEXT)
+    toy_fit(worded, tmp_path / "parts", text=TEXT)
+    assert trace(tmp_path / "parts") == trace(tmp_path / "whole")
+    trained = load_diffusion(tmp_path / "whole")
+    assert trained.model.conditioning.text.weight.abs().max() > 0
+    assert diffusion_settings(trained)["text"] == TEXT
+
+
+def test_without_captions_there_is_no_text_and_no_encoder_is_needed(latents: Path, tmp_path: Path):
+    toy_fit(latents, tmp_path, text={"encoder": "nowhere", "dims": 3}, trainer__max_steps=1)
+    trained = load_diffusion(tmp_path, checkpoint="last")
+    assert trained.text is None
+    assert trained.model.conditioning.text is None
+    assert "text" not in diffusion_settings(trained)
+
+
+def test_vectors_of_another_size_are_refused(
+    worded: Path, encoder: toy_text.ToyTexts, tmp_path: Path
+):
+    with pytest.raises(SettingError, match=r"20 numbers, but text\.dims is 8\. Set it to 20"):
+        toy_fit(worded, tmp_path, text={"encoder": "wide", "dims": 8})
+
+
+@torch.no_grad()
+def test_weights_without_texts_begin_as_what_they_were(run: Path):
+    before = read_weights(run)
+    model = LatentTransformer(before.config.model_copy(update={"text_dims": toy_text.DIMS}))
+    load_into(model, run, labels=LABELS, text="toy")
+    old = LatentTransformer(before.config)
+    old.load_state_dict(before.state)
+    given = [torch.randn(2, CHANNELS, 8), torch.randn(2, CHANNELS, 8), torch.ones(2, 1, 8)]
+    given[2][:, :, 3:] = 0
+    given += [torch.rand(2), torch.rand(2), torch.eye(2)]
+    assert torch.equal(model(*given, torch.randn(2, toy_text.DIMS)), old(*given))
+    assert old(*given).abs().max() > 0
+
+
+def test_what_was_learnt_of_texts_is_kept_for_the_same_encoder_only(
+    worded: Path, encoder: toy_text.ToyTexts, tmp_path: Path
+):
+    toy_fit(worded, tmp_path / "run", text=TEXT, optim__learning_rate=0.1)
+    weights = read_weights(tmp_path / "run")
+    assert weights.text == "toy"
+    learnt = weights.state["conditioning.text.weight"]
+    for name, kept in (("toy", True), (None, True), ("other", False)):
+        model = LatentTransformer(weights.config)
+        load_into(model, tmp_path / "run", labels=LABELS, text=name)
+        found = model.conditioning.text.weight
+        assert torch.equal(found, learnt if kept else torch.zeros_like(learnt))
+    silent = LatentTransformer(weights.config.model_copy(update={"text_dims": 0}))
+    load_into(silent, tmp_path / "run", labels=LABELS)
+    assert torch.equal(silent.leave.weight, weights.state["leave.weight"])
+
+
+def test_the_original_reads_no_text():
+    model = {"kind": "original", "latent_channels": CHANNELS, "width": 16, "depth": 1, "heads": 2}
+    nothing = dict.fromkeys(("extend", "lead_in", "inpaint", "spans"), 0)
+    with pytest.raises(SettingError, match="sees no text"):
+        toy_recipe(
+            model=model, batches__masks=nothing, task__schedule={"schedule": "ddpm"}, text=TEXT
+        )
 
 
 def test_weights_of_another_architecture_are_refused(run: Path, latents: Path, tmp_path: Path):

@@ -78,10 +78,40 @@ def test_labels_are_hidden_as_often_as_asked(source: LatentBatches):
     hidden = {}
     for share in (0.0, 0.3, 1.0):
         task = _task(task__label_dropout=share)
-        labels = torch.cat([task.question(_batch(source, step)).label for step in range(80)])
-        hidden[share] = float((labels == 0).float().mean())
+        labels = torch.cat([task.question(_batch(source, step)).told.labels for step in range(80)])
+        hidden[share] = float((labels.sum(dim=1) == 0).float().mean())
     assert (hidden[0.0], hidden[1.0]) == (0, 1)
     assert hidden[0.3] == pytest.approx(0.3, abs=0.06)
+
+
+def test_rows_learn_labels_text_both_and_neither(source: LatentBatches):
+    rows = 20_000
+    draws = torch.rand(rows, 5, generator=torch.Generator().manual_seed(0))
+    batch = {"labels": torch.eye(2)[torch.arange(rows) % 2], "text": torch.ones(rows, 3)}
+    batch |= {"draws": draws}
+    batch["text"][: rows // 2] = 0
+    task = _task(task__label_dropout=0.1, task__text_dropout=0.3, task__text_only=0.2)
+    labels, text = (values.any(dim=1) for values in task.told(batch))
+
+    def share(first: bool, second: bool, half: slice) -> float:
+        return float(((labels == first) & (text == second))[half].float().mean())
+
+    for half, wanted in (
+        (slice(rows // 2), {(True, False): 0.9, (False, False): 0.1}),
+        (
+            slice(rows // 2, None),
+            {
+                (True, True): 0.9 * 0.5,
+                (True, False): 0.9 * 0.3,
+                (False, True): 0.9 * 0.2,
+                (False, False): 0.1,
+            },
+        ),
+    ):
+        for kind, expected in wanted.items():
+            assert share(*kind, half) == pytest.approx(expected, abs=0.012)
+    with pytest.raises(SettingError, match="at most 1"):
+        toy_recipe(task__text_dropout=0.9, task__text_only=0.2)
 
 
 def test_ddpm_asks_for_the_noise_at_whole_steps(source: LatentBatches):
@@ -128,7 +158,9 @@ def test_only_unknown_frames_count(source: LatentBatches):
 def test_padding_is_told_to_the_model_and_known_latents_are_given(source: LatentBatches):
     batch, task, told = _batch(source), _task(), []
     batch["kinds"][0, -3:], batch["kinds"][1, :4] = PADDING, KNOWN
-    task.model.register_forward_pre_hook(lambda module, args: told.append(args))
+    task.model.register_forward_pre_hook(
+        lambda module, args, named: told.append((*args, named["valid"])), with_kwargs=True
+    )
     task.answer(task.question(batch), batch)
     _, known, mask, *_, valid = told[0]
     assert torch.equal(mask[:, 0] == 1, batch["kinds"] == KNOWN)

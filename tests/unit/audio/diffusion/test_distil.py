@@ -6,12 +6,14 @@ import torch
 from tests.toy_diffusion import toy_recipe
 
 from segue.audio.data.latent_batches import SHORTCUT, UNKNOWN
+from segue.audio.diffusion.conditioning import Told
 from segue.audio.diffusion.distil import ShortcutSettings, draw_steps, shortcut_target
 from segue.audio.diffusion.recipe import make_model
 from segue.audio.diffusion.task import DiffusionTask
 from segue.errors import SettingError
 
 FRAMES = 4
+NOTHING = Told(torch.zeros(2, 0), torch.zeros(2, 0))
 
 
 def test_steps_are_powers_of_two_from_multiples_of_themselves():
@@ -33,18 +35,17 @@ def test_a_long_step_aims_at_where_two_short_ones_land():
     settings = ShortcutSettings(share=0.5, finest_steps=4)
     told = []
 
-    def velocity(latents, time, step, label):
+    def velocity(latents, time, step, asked):
         told.append((time, step))
         return latents.sin() + time.view(-1, 1, 1) + 3 * step.view(-1, 1, 1)
 
     latents = torch.randn(2, 3, 5)
     time, size = torch.tensor([0.5, 1.0]), torch.tensor([0.25, 1.0])
-    label = torch.zeros(2, dtype=torch.long)
-    target = shortcut_target(velocity, latents, time, size, label, settings)
+    target = shortcut_target(velocity, latents, time, size, NOTHING, settings)
     # The finest step's halves go along the velocity itself, others are told their size.
     half, step = torch.tensor([0.125, 0.5]), torch.tensor([0.0, 0.5])
-    middle = latents - half.view(-1, 1, 1) * velocity(latents, time, step, label)
-    end = middle - half.view(-1, 1, 1) * velocity(middle, time - half, step, label)
+    middle = latents - half.view(-1, 1, 1) * velocity(latents, time, step, NOTHING)
+    end = middle - half.view(-1, 1, 1) * velocity(middle, time - half, step, NOTHING)
     torch.testing.assert_close(latents - size.view(-1, 1, 1) * target, end)
     assert torch.equal(told[0][1], step)
 
@@ -52,11 +53,12 @@ def test_a_long_step_aims_at_where_two_short_ones_land():
 def test_only_the_finest_steps_are_guided():
     settings = ShortcutSettings(share=0.5, finest_steps=4, guidance=3.0)
 
-    def velocity(latents, time, step, label):
-        return label.view(-1, 1, 1).float().expand_as(latents)
+    def velocity(latents, time, step, told):
+        asked = told.labels.sum(dim=1) + told.text.sum(dim=1)
+        return asked.view(-1, 1, 1).expand_as(latents)
 
-    label, size = torch.tensor([2, 2]), torch.tensor([0.25, 0.5])
-    target = shortcut_target(velocity, torch.zeros(2, 1, 1), torch.ones(2), size, label, settings)
+    told, size = Told(torch.ones(2, 1), torch.ones(2, 1)), torch.tensor([0.25, 0.5])
+    target = shortcut_target(velocity, torch.zeros(2, 1, 1), torch.ones(2), size, told, settings)
     assert target.flatten().tolist() == [6, 2]
 
 
@@ -72,12 +74,13 @@ def _batch(rng: np.random.Generator, rows: int = 64) -> dict[str, torch.Tensor]:
     """Music that is either 1 or -1 throughout: one step of a flow lands between the two."""
     side = rng.choice([-1.0, 1.0], (rows, 1, 1))
     latents = (side + 0.05 * rng.standard_normal((rows, 2, FRAMES))).astype(np.float32)
-    draws = rng.random((rows, 4)).astype(np.float32)
+    draws = rng.random((rows, 5)).astype(np.float32)
     arrays = {
         "latents": latents,
         "noise": rng.standard_normal(latents.shape, np.float32),
         "kinds": np.full((rows, FRAMES), UNKNOWN, np.int8),
-        "label": np.zeros(rows, np.int64),
+        "labels": np.zeros((rows, 0), np.float32),
+        "text": np.zeros((rows, 0), np.float32),
         "draws": draws,
     }
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -106,11 +109,11 @@ def _task(model: torch.nn.Module, share: float) -> DiffusionTask:
 @torch.no_grad()
 def _sample(model: torch.nn.Module, noise: torch.Tensor, steps: int, *, told: bool) -> torch.Tensor:
     nothing = torch.zeros_like(noise)
-    label = torch.zeros(len(noise), dtype=torch.long)
+    labels = torch.zeros(len(noise), 0)
     for step in range(steps, 0, -1):
         time = torch.full((len(noise),), step / steps)
         size = torch.full((len(noise),), 1 / steps if told else 0.0)
-        noise = noise - model(noise, nothing, nothing[:, :1], time, size, label) / steps
+        noise = noise - model(noise, nothing, nothing[:, :1], time, size, labels) / steps
     return noise
 
 

@@ -13,12 +13,13 @@ from segue.audio.diffusion.transformer import (
     rotation,
 )
 
-CHANNELS, LABELS = 3, 2
+CHANNELS, LABELS, DIMS = 3, 2, 6
 
 
 def model(**changes) -> LatentTransformer:
     """A tiny transformer whose output is far from 0."""
-    sizes = {"latent_channels": CHANNELS, "num_labels": LABELS, "width": 32, "depth": 2, "heads": 2}
+    sizes = {"width": 32, "depth": 2, "heads": 2}
+    sizes |= {"latent_channels": CHANNELS, "num_labels": LABELS, "text_dims": DIMS}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         made = LatentTransformer(TransformerConfig.model_validate(sizes | changes)).eval()
@@ -39,13 +40,15 @@ def inputs(batch: int = 2, frames: int = 12, seed: int = 1) -> dict[str, Tensor]
         "mask": mask,
         "time": torch.rand(batch, generator=draw),
         "step": torch.rand(batch, generator=draw),
-        "label": torch.arange(batch) % (LABELS + 1),
+        "labels": torch.eye(LABELS + 1)[(torch.arange(batch) + seed) % (LABELS + 1), 1:],
+        "text": torch.randn(batch, DIMS, generator=draw),
     }
 
 
 @torch.no_grad()
 def test_a_new_model_answers_0():
-    fresh = LatentTransformer(TransformerConfig(latent_channels=CHANNELS, width=32, heads=2))
+    sizes = {"latent_channels": CHANNELS, "num_labels": LABELS, "text_dims": DIMS}
+    fresh = LatentTransformer(TransformerConfig(width=32, heads=2, **sizes))
     assert (fresh(**inputs(batch=1)) == 0).all()
 
 
@@ -96,14 +99,12 @@ def test_only_noise_of_unknown_frames_and_music_of_known_ones_is_seen():
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["latents", "mask", "time", "step", "label"])
+@pytest.mark.parametrize("name", ["latents", "mask", "time", "step", "labels", "text"])
 def test_everything_that_is_told_matters(name: str):
     given = inputs()
     other = inputs(seed=2)
     if name == "mask":
         given["known"], other[name] = given["latents"] * 0, 1 - given["mask"]
-    if name == "label":
-        other[name] = LABELS - given["label"]
     difference = model()(**(given | {name: other[name]})) - model()(**given)
     assert difference.abs().max() > 1e-3
 
@@ -147,13 +148,13 @@ def test_a_step_of_0_adds_nothing_and_teaches_nothing():
     conditioning = Conditioning(16, num_labels=2)
     for parameter in conditioning.parameters():
         parameter.data.normal_()
-    time, label = torch.tensor([0.2, 0.9]), torch.tensor([1, 2])
-    before = conditioning(time, torch.zeros(2), label)
+    time, labels = torch.tensor([0.2, 0.9]), torch.eye(2)
+    before = conditioning(time, torch.zeros(2), labels)
     before.sum().backward()
     assert (conditioning.step.weight.grad == 0).all()
     conditioning.step_out.weight.data.normal_()
-    assert torch.equal(conditioning(time, torch.zeros(2), label), before)
-    assert not torch.equal(conditioning(time, torch.full((2,), 0.1), label), before)
+    assert torch.equal(conditioning(time, torch.zeros(2), labels), before)
+    assert not torch.equal(conditioning(time, torch.full((2,), 0.1), labels), before)
 
 
 def test_the_shared_modulation_is_most_of_the_modulation():

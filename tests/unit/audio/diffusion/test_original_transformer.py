@@ -163,8 +163,9 @@ def test_the_tasks_objective_is_the_originals():
     batch = {
         "latents": latents,
         "noise": noise,
-        "draws": torch.stack([uniform, *[torch.rand(4)] * 3], dim=1),
-        "label": torch.zeros(4, dtype=torch.int64),
+        "draws": torch.stack([uniform, *[torch.rand(4)] * 4], dim=1),
+        "labels": torch.zeros(4, 0),
+        "text": torch.zeros(4, 0),
         "kinds": torch.full((4, 6), UNKNOWN),
     }
     errors, frames = task.errors(task.question(batch), batch)
