@@ -146,13 +146,13 @@ def _pictures(
     found: "AudioEvaluation", runs: list[Path], no_maps: bool
 ) -> list[tuple[str, bytes, str]]:
     """Draw the maps of the latent space, where scikit-learn is there, and the curves of runs."""
-    from segue.audio.evaluate.pictures import curve_of, latent_maps
+    from segue.audio.evaluate.pictures import curve_of, maps_of
     from segue.errors import MissingExtraError
 
     pictures = []
     if not no_maps:
         try:
-            pictures += latent_maps(found, progress=progress)
+            pictures += maps_of(found)
         except MissingExtraError as error:
             tell(f"no maps of the latent space: {error}")
     return [*pictures, *(curve_of(run) for run in runs)]

@@ -51,6 +51,7 @@ class RealClip:
         start_sample: where it begins.
         name: of the recording.
         sha256: of the file that it was made of.
+        work: what it shares with other recordings of its artist or folder.
         labels: of the recording.
         captions: of the recording.
     """
@@ -61,6 +62,7 @@ class RealClip:
     start_sample: int
     name: str
     sha256: str
+    work: str
     labels: tuple[str, ...] = ()
     captions: tuple[str, ...] = ()
 
@@ -78,7 +80,8 @@ class Collection:
         real: the real clips that it copies or passes through a codec; for generated ones, those whose
             labels are asked for. Empty for the others.
         count: clips.
-        conditioned: whether generated clips are asked for with the labels of `real`.
+        asked: what of `real` generated clips are asked for: ``labels``, ``text`` (a caption), or
+            nothing where it is empty.
         options: of the sampler.
         single: whether every clip counts for itself, whatever recording it is of.
     """
@@ -90,7 +93,7 @@ class Collection:
     stamp: str = ""
     real: tuple[RealClip, ...] = ()
     count: int = 0
-    conditioned: bool = False
+    asked: str = ""
     options: tuple[tuple[str, Any], ...] = ()
     single: bool = False
 
@@ -210,6 +213,7 @@ def _real(clips: Clips, index: int, rooms: list[int], length: int) -> RealClip:
         start,
         row.name,
         row.sha256,
+        row.group,
         tuple(row.labels),
         tuple(row.captions),
     )
@@ -348,8 +352,8 @@ def _generated(unit: Unit, number: int) -> Made:
     collection, settings = unit.collection, unit.settings
     model = _model(collection.source)
     asked = Condition()
-    if collection.conditioned:
-        asked = condition_of(model, collection.real[number])
+    if collection.asked:
+        asked = condition_of(model, collection.real[number], collection.asked, number)
     maker = Maker(
         model,
         model.settings(**dict(collection.options)),
@@ -409,11 +413,24 @@ def _exactly(audio: Audio, num_samples: int) -> Audio:
     return np.pad(audio, ((0, 0), (0, missing)))[:, :num_samples].astype(np.float32)
 
 
-def condition_of(model: AudioModel, clip: RealClip) -> Condition:
-    """Return what a model is asked for that is to write something like a real clip."""
+def condition_of(model: AudioModel, clip: RealClip, asked: str, number: int = 0) -> Condition:
+    """Return what a model is asked for that is to write something like a real clip.
+
+    Args:
+        model: whose labels can be asked for.
+        clip: the real clip.
+        asked: ``labels`` asks for its first label that the model knows, ``text`` for a caption.
+        number: decides which caption.
+    """
+    if asked == "text":
+        return Condition(text=clip.captions[number % len(clip.captions)] if clip.captions else "")
+    return Condition(labels=tuple(known_labels(model, clip)[:1]))
+
+
+def known_labels(model: AudioModel, clip: RealClip) -> list[str]:
+    """Return the labels of a clip that a model knows, as the model spells them."""
     known = {label.casefold(): label for label in model.labels}
-    labels = [known[name.casefold()] for name in clip.labels if name.casefold() in known]
-    return Condition(labels=tuple(labels[:1]))
+    return [known[name.casefold()] for name in clip.labels if name.casefold() in known]
 
 
 def outside_clips(folder: Path) -> list[Path]:

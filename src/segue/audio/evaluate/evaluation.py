@@ -1,5 +1,6 @@
 """One evaluation of an audio bundle: clips, points, tables. The same call gives the same numbers."""
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from segue import __version__
 from segue.audio.data.clips import Clips
-from segue.audio.evaluate.collections import make_clips
+from segue.audio.evaluate.adherence import Heard, train_judge
+from segue.audio.evaluate.collections import known_labels, make_clips
 from segue.audio.evaluate.diversity import Diversity, diversity
 from segue.audio.evaluate.embedding import EmbeddedClips
 from segue.audio.evaluate.embeddings import open_embedding
@@ -40,7 +42,7 @@ from segue.audio.evaluate.plan import (
     options_of,
     stamp_of,
 )
-from segue.audio.evaluate.points import embed_collections, groups_of
+from segue.audio.evaluate.points import CollectionPoints, embed_collections, groups_of
 from segue.audio.evaluate.sliced import SlicedReport, sliced_report
 from segue.audio.evaluate.table import DistanceTable, distances_table
 from segue.audio.signal import resample
@@ -48,11 +50,28 @@ from segue.core.files import write_text
 from segue.core.plain import plain
 from segue.core.progress import Progress, silent
 from segue.core.statistics import Interval
-from segue.errors import DataError
+from segue.errors import DataError, MissingExtraError
 
 _FEWEST: Final = 4
 """Recordings that a distance needs."""
 _FEWEST_HELD_OUT: Final = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Adherence:
+    """Whether what was asked for is heard by a classifier of real clips.
+
+    Attributes:
+        labels: what it tells apart.
+        left_out: labels with too few real recordings.
+        real: what it hears in real clips of works that it has not heard.
+        collections: what it hears in generated clips, by collection.
+    """
+
+    labels: tuple[str, ...]
+    left_out: tuple[str, ...]
+    real: Heard
+    collections: dict[str, Heard]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +93,7 @@ class AudioEvaluation:
     """
 
     plan: Plan
-    points: dict[str, dict[str, EmbeddedClips]]
+    points: dict[str, dict[str, CollectionPoints]]
     distances: dict[str, DistanceTable]
     equal: dict[str, DistanceTable]
     pairs: dict[str, dict[str, Interval]]
@@ -82,7 +101,7 @@ class AudioEvaluation:
     diversity: dict[str, Diversity]
     sliced: dict[str, SlicedReport]
     memory: dict[str, Memorisation]
-    adherence: Any
+    adherence: Adherence | None
     left_out: tuple[str, ...]
 
 
@@ -150,7 +169,7 @@ def evaluate(
 
 def summarise(
     plan: Plan,
-    points: dict[str, dict[str, EmbeddedClips]],
+    points: dict[str, dict[str, CollectionPoints]],
     pairs: dict[str, dict[str, Interval]],
     *,
     progress: Progress = silent,
@@ -194,7 +213,9 @@ def summarise(
     )
 
 
-def _distances(plan: Plan, points: dict[str, EmbeddedClips], progress: Progress) -> DistanceTable:
+def _distances(
+    plan: Plan, points: dict[str, CollectionPoints], progress: Progress
+) -> DistanceTable:
     """Return the table of everything that has enough clips."""
     sides = {name: points[name] for name in plan.compared if len(points[name].names) >= _FEWEST}
     return distances_table(
@@ -208,7 +229,7 @@ def _distances(plan: Plan, points: dict[str, EmbeddedClips], progress: Progress)
 
 
 def _equal(
-    plan: Plan, points: dict[str, EmbeddedClips], left_out: list[str], progress: Progress
+    plan: Plan, points: dict[str, CollectionPoints], left_out: list[str], progress: Progress
 ) -> dict[str, DistanceTable]:
     """Return, for every collection with fewer clips, a table with as many of the main ones."""
     full, found = plan.collections[REFERENCE].count, {}
@@ -251,7 +272,7 @@ def _sliced(plan: Plan, progress: Progress) -> dict[str, SlicedReport]:
 
 
 def _memory(
-    plan: Plan, points: dict[str, EmbeddedClips], left_out: list[str], progress: Progress
+    plan: Plan, points: dict[str, CollectionPoints], left_out: list[str], progress: Progress
 ) -> dict[str, Memorisation]:
     """Look for generated clips that are nearer to the training music than held-out clips are."""
     held = plan.collections.get(HELD_OUT)
@@ -264,10 +285,10 @@ def _memory(
     name = next(name for name, each in plan.collections.items() if each.kind == "generated")
     seed = plan.settings.seed
     training = points[TRAINING]
-    real = embedding_matches(_by_clip(points[HELD_OUT]), training)
+    real = embedding_matches(points[HELD_OUT].by_clip(), training)
     found = {
         "embedding": memorisation(
-            "embedding", embedding_matches(_by_clip(points[name]), training), real, seed=seed
+            "embedding", embedding_matches(points[name].by_clip(), training), real, seed=seed
         )
     }
     music = Clips(Path(plan.collections[TRAINING].real[0].folder), "train")
@@ -285,13 +306,6 @@ def _memory(
     return found
 
 
-def _by_clip(points: EmbeddedClips) -> EmbeddedClips:
-    """Return points whose groups sort like the clips; recordings give one clip each as a rule."""
-    order = {name: f"{number:06d}" for number, name in enumerate(dict.fromkeys(points.groups))}
-    groups = np.array([order[name] for name in points.groups])
-    return EmbeddedClips(points.vectors, groups, points.num_clips, points.num_silent)
-
-
 def _recordings(music: Clips, rate_hz: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield the training music, recording by recording."""
     for index, row in enumerate(music.recordings):
@@ -299,9 +313,50 @@ def _recordings(music: Clips, rate_hz: int) -> Iterator[tuple[str, NDArray[np.fl
         yield row.name, resample(audio, music.rate_hz, rate_hz)
 
 
-def _adherence(plan: Plan, points: dict[str, EmbeddedClips], left_out: list[str]) -> Any:
-    """Ask a classifier of real clips whether labels that were asked for are heard."""
-    return None
+def _adherence(
+    plan: Plan, points: dict[str, CollectionPoints], left_out: list[str]
+) -> Adherence | None:
+    """Ask a classifier of real clips whether what was asked for is heard."""
+    asked = {name: each for name, each in plan.collections.items() if each.asked}
+    if not asked:
+        return None
+    names, parts = {}, []
+    for name in (REFERENCE, TRAINING):
+        if name in points:
+            parts.append(points[name].by_clip(name))
+            names |= {f"{name}/{i:06d}": c for i, c in enumerate(plan.collections[name].real)}
+    known = {
+        group: labels[0]
+        for group, clip in names.items()
+        if (labels := known_labels(plan.model, clip))
+    }
+    try:
+        judge = train_judge(
+            _together(parts),
+            known,
+            works={group: clip.work for group, clip in names.items()},
+            seed=plan.settings.seed,
+        )
+    except (DataError, MissingExtraError) as error:
+        left_out.append(f"whether labels are heard: {error}")
+        return None
+    heard = {}
+    for name, each in asked.items():
+        wanted = {
+            f"{name}/{i:06d}": labels[0]
+            for i, clip in enumerate(each.real)
+            if (labels := known_labels(plan.model, clip))
+        }
+        with contextlib.suppress(DataError):
+            heard[name] = judge.hear(points[name].by_clip(name), wanted)
+    return Adherence(judge.labels, judge.left_out, judge.real, heard)
+
+
+def _together(parts: Sequence[EmbeddedClips]) -> EmbeddedClips:
+    """Return the points of several collections as one."""
+    vectors = np.concatenate([part.vectors for part in parts])
+    groups = np.concatenate([part.groups for part in parts])
+    return EmbeddedClips(vectors, groups, sum(part.num_clips for part in parts))
 
 
 # Files -------------------------------------------------------------------------------------------

@@ -1,9 +1,15 @@
 """Pictures of an evaluation that need more than its numbers: maps of latents, curves of training."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from segue.audio.evaluate.evaluation import AudioEvaluation
+from segue.audio.evaluate.latent_map import latent_map_pictures, latent_maps
+from segue.audio.evaluate.plan import CODEC, REAL
 from segue.errors import DataError
 from segue.plots.collection import png_bytes
 from segue.plots.curves import loss_curve
@@ -12,7 +18,57 @@ from segue.training.table import read_rows
 Picture = tuple[str, bytes, str]
 """Name, PNG and caption."""
 
+_FEWEST = 12
+"""Clips that a map needs."""
 _CURVES = ("val_loss", "loss")
+
+
+def maps_of(evaluation: AudioEvaluation) -> list[Picture]:
+    """Draw the latents of real clips by label, and those of real and written clips together.
+
+    Args:
+        evaluation: whose clips are still in its folder of work.
+
+    Raises:
+        MissingExtraError: scikit-learn is not installed.
+    """
+    plan = evaluation.plan
+    real = plan.collections[CODEC].real
+    latents = [clip.T for clip in plan.latents(CODEC)]
+    labelled = [number for number, clip in enumerate(real) if clip.labels]
+    pictures = []
+    if len(labelled) >= _FEWEST:
+        pictures += _maps(
+            evaluation,
+            [latents[number] for number in labelled],
+            [real[number].labels[0] for number in labelled],
+            "label",
+        )
+    names = [REAL] * len(latents)
+    for name in evaluation.sliced:
+        written = [clip.T for clip in plan.latents(name)]
+        latents, names = [*latents, *written], [*names, *[name] * len(written)]
+    if len(latents) >= _FEWEST:
+        pictures += _maps(evaluation, latents, names, "origin")
+    return pictures
+
+
+def _maps(
+    evaluation: AudioEvaluation,
+    latents: Sequence[NDArray[np.float32]],
+    labels: Sequence[str],
+    coloured_by: str,
+) -> list[Picture]:
+    perplexity = min(30.0, (len(latents) - 1) / 3)
+    maps = latent_maps(
+        latents,
+        labels,
+        coloured_by=coloured_by,
+        seed=evaluation.plan.settings.seed,
+        perplexity=perplexity,
+    )
+    drawn = latent_map_pictures(maps)
+    return [(f"{name}, by {coloured_by}", png, caption) for name, png, caption in drawn]
 
 
 def curve_of(run: Path) -> Picture:

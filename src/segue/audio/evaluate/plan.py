@@ -169,19 +169,22 @@ def make_plan(
 def _generated(
     bundle: Bundle, name: str, real: tuple[RealClip, ...], options: tuple[tuple[str, Any], ...]
 ) -> list[Collection]:
-    """Return what a bundle writes: with the labels of real clips, where it knows labels, and without."""
+    """Return what a bundle writes: with the labels or captions of real clips, where it can, and without."""
     source, stamp, count = str(bundle.folder), stamp_of(bundle), len(real)
-    free = "-free" if bundle.config.get("labels") else ""
-    title = f"{bundle.name}, generated"
-    with_labels = Collection(
-        Path(name).name, f"{title}, labels as in real clips", "generated", source, stamp,
-        real, count, conditioned=True, options=options,
-    )  # fmt: skip
-    without = Collection(
-        f"{Path(name).name}{free}", f"{title}, no label" if free else title, "generated", source,
-        stamp, count=count, options=options,
-    )  # fmt: skip
-    return [with_labels, without] if free else [without]
+    title, base = f"{bundle.name}, generated", Path(name).name
+    kinds = []
+    if bundle.config.get("labels") and any(clip.labels for clip in real):
+        kinds.append((base, f"{title}, labels as in real clips", "labels"))
+    if bundle.config.get("text") and any(clip.captions for clip in real):
+        kinds.append((f"{base}-text", f"{title}, captions as of real clips", "text"))
+    free = f"{base}-free" if kinds and kinds[0][0] == base else base
+    kinds.append((free, f"{title}, nothing asked for" if kinds else title, ""))
+    return [
+        Collection(
+            each, words, "generated", source, stamp, real if asked else (), count, asked, options
+        )
+        for each, words, asked in kinds
+    ]
 
 
 def options_of(settings: AudioEvaluationSettings) -> tuple[tuple[str, Any], ...]:

@@ -1,11 +1,12 @@
 """Points of collections: every clip embedded once, a few clips a process, and kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segue.audio.evaluate.collections import (
     CLIPS_PER_UNIT,
@@ -20,6 +21,22 @@ from segue.audio.signal import read_audio
 from segue.core.files import atomic_path
 from segue.core.pool import run_jobs
 from segue.core.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class CollectionPoints(EmbeddedClips):
+    """Points that also know which clip they are of.
+
+    Attributes:
+        numbers: of the clip of each point; empty for a part of a collection. Shape ``windows``.
+    """
+
+    numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def by_clip(self, name: str = "clip") -> EmbeddedClips:
+        """Return the points with every clip a group of its own, ``name/000012``."""
+        groups = np.array([f"{name}/{number:06d}" for number in self.numbers])
+        return EmbeddedClips(self.vectors, groups, self.num_clips, self.num_silent)
 
 
 @dataclass(frozen=True)
@@ -40,7 +57,7 @@ def embed_collections(
     embedding: str,
     workers: int,
     progress: Progress = silent,
-) -> dict[str, EmbeddedClips]:
+) -> dict[str, CollectionPoints]:
     """Return the points of collections by name; what was embedded before is read again.
 
     Args:
@@ -111,16 +128,17 @@ def _embed(unit: _Unit) -> None:
         )
 
 
-def _read(collection: Collection, units: Sequence[_Unit]) -> EmbeddedClips:
+def _read(collection: Collection, units: Sequence[_Unit]) -> CollectionPoints:
     names = np.array(groups_of(collection))
-    vectors, groups, num_silent = [], [], 0
+    vectors, numbers, num_silent = [], [], 0
     for number, unit in enumerate(units):
         with np.load(unit.path, allow_pickle=False) as stored:
             vectors.append(stored["vectors"].astype(np.float64))
-            groups.append(names[stored["clips"] + number * CLIPS_PER_UNIT])
+            numbers.append(stored["clips"] + number * CLIPS_PER_UNIT)
             num_silent += int(stored["silent"])
-    return EmbeddedClips(
-        np.concatenate(vectors), np.concatenate(groups), collection.count, num_silent
+    every = np.concatenate(numbers)
+    return CollectionPoints(
+        np.concatenate(vectors), names[every], collection.count, num_silent, every
     )
 
 

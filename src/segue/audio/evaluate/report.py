@@ -1,7 +1,7 @@
 """The page of an audio evaluation: tables with intervals, pictures, clips to hear; offline, one file."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +9,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from segue.audio.evaluate.adherence import Heard
+from segue.audio.evaluate.collections import Collection, condition_of
 from segue.audio.evaluate.evaluation import AudioEvaluation
 from segue.audio.evaluate.paired import DECK_BASELINE
 from segue.audio.evaluate.plan import CODEC, HALF, PRIOR, REAL, REFERENCE
@@ -279,7 +281,62 @@ def _memory(page: Page, evaluation: AudioEvaluation) -> None:
 
 
 def _adherence(page: Page, evaluation: AudioEvaluation) -> None:
-    """Say whether the labels that were asked for are heard."""
+    """Say whether what was asked for is heard."""
+    found = evaluation.adherence
+    if found is None:
+        return
+    page.heading("Is heard what was asked for?")
+    judged = ", ".join(found.labels)
+    without = (
+        f" Too few real recordings have {', '.join(found.left_out)}." if found.left_out else ""
+    )
+    page.text(
+        "A classifier that learnt from real clips alone names the label of each clip. Of real clips "
+        "it names it without having heard anything of the same artist or work; that is the most that "
+        f"can be expected. Labels that it tells apart: {judged}.{without}"
+    )
+    rows: list[list[Cell]] = [_heard_row("real clips", found.real)]
+    rows += [
+        _heard_row(evaluation.plan.collections[name].title, heard)
+        for name, heard in found.collections.items()
+    ]
+    header = (
+        "clips", "number", "right", "mean over labels", "guessing", "always the commonest",
+        "place of the right label", "of guessing",
+    )  # fmt: skip
+    page.table(rows, header=header)
+    for name, heard in {"real clips": found.real, **found.collections}.items():
+        present = [label for label in heard.labels if heard.counts.get(label)]
+        counted: list[list[Cell]] = [
+            [
+                label,
+                heard.counts[label],
+                f"{100 * heard.recalls[label]:.0f} %",
+                _taken_for(heard, label),
+            ]
+            for label in present
+        ]
+        titles = {n: each.title for n, each in evaluation.plan.collections.items()}
+        page.table(
+            counted,
+            header=("label", "clips", "heard", "else mostly taken for"),
+            caption=titles.get(name, name),
+        )
+
+
+def _heard_row(name: str, heard: Heard) -> list[Cell]:
+    return [
+        name, sum(heard.counts.values()), _percent(heard.accuracy), f"{100 * heard.mean_recall:.0f} %",
+        f"{100 * heard.chance:.0f} %", f"{100 * heard.majority:.0f} %", shown(heard.rank, 1),
+        f"{heard.chance_rank:.1f}",
+    ]  # fmt: skip
+
+
+def _taken_for(heard: Heard, label: str) -> str:
+    """Return the label that clips of another are most often taken for."""
+    row = heard.confusion[heard.labels.index(label)].copy()
+    row[heard.labels.index(label)] = 0
+    return heard.labels[int(row.argmax())] if row.any() else ""
 
 
 # Examples ----------------------------------------------------------------------------------------
@@ -320,11 +377,19 @@ def _written(page: Page, evaluation: AudioEvaluation, name: str, number: int) ->
     each = plan.collections[name]
     items = []
     for index, clip in enumerate(plan.clips(name)[:number]):
-        asked = ", ".join(each.real[index].labels[:1]) if each.conditioned else ""
+        asked = _asked(evaluation, each, index)
         label = f"{index + 1}{f': {asked}' if asked else ''}"
         rate_hz = plan.clip_settings.rate_hz
         items.append((label, picture_of(clip, rate_hz), ogg(clip, rate_hz)))
     page.example(each.title, items)
+
+
+def _asked(evaluation: AudioEvaluation, each: Collection, index: int) -> str:
+    """Say what a clip was asked for."""
+    if not each.asked:
+        return ""
+    condition = condition_of(evaluation.plan.model, each.real[index], each.asked, index)
+    return condition.text or ", ".join(condition.labels)
 
 
 def picture_of(audio: NDArray[np.float32], rate_hz: int, *, title: str = "") -> bytes:
@@ -383,8 +448,3 @@ def _percent(interval: Interval | None) -> str:
 
 def _maybe(interval: Interval | None, digits: int) -> str:
     return "" if interval is None else shown(interval, digits)
-
-
-def titled(evaluation: AudioEvaluation) -> Mapping[str, str]:
-    """Return what each collection is called for people."""
-    return {name: each.title for name, each in evaluation.plan.collections.items()}
