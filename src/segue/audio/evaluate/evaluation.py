@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from segue import __version__
 from segue.audio.data.clips import Clips
 from segue.audio.evaluate.adherence import Heard, train_judge
-from segue.audio.evaluate.collections import known_labels, make_clips
+from segue.audio.evaluate.collections import RealClip, known_labels, make_clips
 from segue.audio.evaluate.diversity import Diversity, diversity
 from segue.audio.evaluate.embedding import EmbeddedClips
 from segue.audio.evaluate.embeddings import open_embedding
@@ -182,7 +182,8 @@ def summarise(
         pairs: reconstruction measures.
         progress: who listens.
     """
-    seed, left_out = plan.settings.seed, []
+    seed = plan.settings.seed
+    left_out: list[str] = []
     distances = {name: _distances(plan, found, progress) for name, found in points.items()}
     first = points[plan.settings.embeddings[0]]
     equal = _equal(plan, first, left_out, progress)
@@ -320,7 +321,8 @@ def _adherence(
     asked = {name: each for name, each in plan.collections.items() if each.asked}
     if not asked:
         return None
-    names, parts = {}, []
+    names: dict[str, RealClip] = {}
+    parts = []
     for name in (REFERENCE, TRAINING):
         if name in points:
             parts.append(points[name].by_clip(name))

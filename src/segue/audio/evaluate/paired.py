@@ -74,7 +74,7 @@ def measure_pairs(
 
 def _measure(job: _Job) -> None:
     _, true, made, rate_hz, path = job
-    rows = []
+    rows: list[dict[str, float]] = []
     for one, other in zip(true, made, strict=True):
         reference = read_audio(one, None, None)
         if np.abs(reference).max() < SILENT:

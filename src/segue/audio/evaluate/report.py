@@ -139,8 +139,8 @@ def _rows(evaluation: AudioEvaluation, table: DistanceTable) -> list[list[Cell]]
             row.num_clips,
             shown(row.kernel, 1),
             shown(row.frechet, 1),
-            f"{row.frechet_infinity.value:.1f}",
-            f"{row.frechet_infinity.r2:.2f}",
+            "" if row.frechet_infinity is None else f"{row.frechet_infinity.value:.1f}",
+            "" if row.frechet_infinity is None else f"{row.frechet_infinity.r2:.2f}",
             "" if row.frechet_at_floor is None else f"{row.frechet_at_floor:.1f}",
         ]
         for row in ordered
