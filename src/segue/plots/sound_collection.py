@@ -12,6 +12,7 @@ from segue.plots import style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 _ROW_IN = 0.25
 _LONGEST_NAME = 40
@@ -99,14 +100,14 @@ def tree_figure(branches: Sequence[Branch], *, title: str = "", x_label: str = "
     axes.barh(places, [branch.value for branch in branches], height=0.72, color=colours)
     axes.set_yticks(places, [" "] * len(branches))
     axes.tick_params(axis="y", length=0)
-    widest = max(2.1 * branch.depth + len(_cut(branch.name)) for branch in branches)
-    left = min(0.45, 0.02 + 0.0092 * widest)
+    names: list[Text] = []
     for place, branch in zip(places.tolist(), branches, strict=True):
-        axes.text(
+        name = axes.text(
             0.012 + 0.022 * branch.depth, place, _cut(branch.name), va="center", fontsize=8.5,
             transform=_beside(axes, figure), color=style.INK,
             fontweight="bold" if branch.depth == 0 else "normal",
         )  # fmt: skip
+        names.append(name)
         axes.text(branch.value + 0.01 * span, place, branch.text, va="center", fontsize=8,
                   color=style.FAINT_INK)  # fmt: skip
     axes.set_xlim(0, 1.28 * span)
@@ -114,7 +115,8 @@ def tree_figure(branches: Sequence[Branch], *, title: str = "", x_label: str = "
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     style.set_titles(axes, title=title, x_label=x_label)
     figure.tight_layout()
-    figure.subplots_adjust(left=left)
+    longest = max(name.get_window_extent().x1 for name in names)
+    figure.subplots_adjust(left=min(0.65, longest / figure.bbox.width + 0.012))
     return figure
 
 
