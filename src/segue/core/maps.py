@@ -83,12 +83,13 @@ class EmbeddingMap:
 
     def caption(self) -> str:
         """Return what must stand under the picture."""
-        largest = Counter(self.labels).most_common(1)[0][0]
+        dealt = {self.labels[place] for place in np.flatnonzero(self.halves)}
+        whose = repr(dealt.pop()) if len(dealt) == 1 else "all points"
         return (
             f"t-SNE of {len(self.points)} {self.kind} (perplexity {self.perplexity:g}, seed "
             f"{self.seed}, trustworthiness {self.trustworthiness:.2f}). Of the {NEIGHBOURS} nearest "
             f"neighbours in the embedding, this share has the same colour: {self.agreement}. Control, "
-            f"two random halves of {largest!r}: {self.control}. The map illustrates; the shares count."
+            f"two random halves of {whose}: {self.control}. The map illustrates; the shares count."
         )
 
 

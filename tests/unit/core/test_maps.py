@@ -48,6 +48,14 @@ def test_the_control_is_the_largest_class_in_halves() -> None:
     assert sorted(Counter(halves[30:].tolist()).items()) == [(1, 45), (2, 45)]
 
 
+def test_the_caption_names_the_class_that_was_dealt() -> None:
+    halved = embedding_map(blobs(5), ["b"] * 60 + ["a"] * 60, perplexity=10)
+    assert set(np.array(halved.labels)[halved.halves > 0]) == {"a"}
+    assert "two random halves of 'a'" in halved.caption()
+    rare = embedding_map(blobs(5), [f"c{n % 12}" for n in range(120)], perplexity=10)
+    assert "two random halves of all points" in rare.caption()
+
+
 def test_the_same_call_gives_the_same_map_and_another_seed_another() -> None:
     labels = ["a", "b"] * 60
     first, again, other = (
