@@ -1,5 +1,6 @@
 """`segue midi evaluate` as it is typed: a page, a listening test, numbers that come again."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -144,6 +145,23 @@ def test_the_page_needs_nothing_from_elsewhere(evaluated: Path) -> None:
     assert "--train" in page
 
 
+class Heard:
+    """What was told of how far the work is: label, total and what is done."""
+
+    def __init__(self) -> None:
+        self.bars: list[list] = []
+
+    @contextlib.contextmanager
+    def __call__(self, label: str, *, total: float | None = None):
+        bar = [label, total, 0]
+        self.bars.append(bar)
+
+        def advance(count: float = 1) -> None:
+            bar[2] += count
+
+        yield advance
+
+
 def test_the_same_command_gives_the_same_bytes(evaluated, music, baselines, tmp_path) -> None:
     before = {name: (evaluated / name).read_bytes() for name in NUMBERS}
     shutil.copytree(music, tmp_path / "elsewhere")
@@ -155,9 +173,14 @@ def test_the_same_command_gives_the_same_bytes(evaluated, music, baselines, tmp_
         files = sorted((folder / "work").glob("*.json"))
         times = [path.stat().st_mtime_ns for path in files]
         settings = load(EvaluationSettings, {"pieces": 6}, overrides=list(SETTINGS), origin="test")
-        write_results(
-            evaluate("midigpt-small", data, folder, settings=settings, baselines=fitted, workers=0)
-        )
+        given = {"settings": settings, "baselines": fitted, "workers": 0}
+        heard = Heard()
+        write_results(evaluate("midigpt-small", data, folder, **given, progress=heard))
+        assert [label for label, _, _ in heard.bars] == [
+            *("reading pieces", "drawing regions", "keeping pieces", "measuring"),
+            "comparing with the original",
+        ]
+        assert all(done == total > 0 for label, total, done in heard.bars[1:])
         assert {name: (folder / name).read_bytes() for name in NUMBERS} == before
         assert [path.stat().st_mtime_ns for path in files] == times
         assert bool(files) == (folder == evaluated)
