@@ -63,7 +63,7 @@ def spectrum_figure(bands: Sequence[Band], *, title: str = "") -> "Figure":
     axes.set_xlim(-0.6, len(bands) - 0.4)
     axes.legend(frameon=False, fontsize=9, labelcolor=style.INK, loc="lower left")
     style.set_titles(
-        axes, title=title, x_label="Third octave, Hz", y_label="dB below the whole recording"
+        axes, title=title, x_label="Third octave, Hz", y_label="dB against the whole recording"
     )
     figure.tight_layout()
     return figure
