@@ -12,7 +12,7 @@ DISTRIBUTION = {"yaml": "pyyaml", "sklearn": "scikit-learn"}
 NOT_IMPORTED = {"pretty-midi", "onnxscript"}
 
 
-EXTRAS = ("train", "evaluate", "cluster")
+EXTRAS = ("train", "evaluate", "text", "cluster")
 
 
 def normal(name: str) -> str:
