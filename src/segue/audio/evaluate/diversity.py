@@ -94,7 +94,8 @@ def diversity(
 ) -> Diversity:
     """Compare the diversity of generated clips with that of real ones.
 
-    The bandwidth of the Vendi score is the median distance between real recordings. Intervals come
+    The bandwidth of the Vendi score is half the median distance between real recordings, so that two of
+    them are usually 0.14 alike. Intervals come
     from random halves of the recordings of both sides, laid about the value: a recording that is
     drawn twice would have no distance from itself.
 
@@ -114,7 +115,7 @@ def diversity(
             f"Diversity needs 4 recordings on each side and a draw; {len(made)} generated, "
             f"{len(true)} real and {num_draws} draws were given."
         )
-    width = median_distance(true, seed=seed)
+    width = median_distance(true, seed=seed) / 2
     distances = [_distances(points) for points in (made, true)]
     kernels = [np.exp(-0.5 * (table / width) ** 2) for table in distances]
     rng = generator(seed, "diversity")
