@@ -82,13 +82,19 @@ def _load(folder: Path) -> tuple[Any, Any]:
     """Return model and front end of a folder."""
     try:
         from transformers import ClapFeatureExtractor, ClapModel
+        from transformers.utils import logging
     except ImportError as error:
         raise MissingExtraError(
             "CLAP needs the package transformers. Install it with `pip install transformers`."
         ) from error
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     try:
         model = ClapModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         front = ClapFeatureExtractor.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, RuntimeError) as error:
         raise BundleError(f"{folder} does not hold a CLAP model: {error}") from error
+    finally:
+        if shown:
+            logging.enable_progress_bar()
     return model.eval(), front

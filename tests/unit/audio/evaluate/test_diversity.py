@@ -69,7 +69,7 @@ def test_half_the_scale_is_half_the_distance():
 
 def test_a_collapsed_model_is_seen():
     found = diversity(cloud(1, modes=2), cloud(2))
-    assert found.vendi == pytest.approx(2, abs=0.1)
+    assert 1.5 < found.vendi <= 2 + 1e-9
     assert found.vendi_ratio.high < 0.5
 
 
