@@ -1,4 +1,4 @@
-"""`segue doctor`: what is installed, what is missing, and whether the parts that matter work."""
+"""`segue doctor`: what is installed and whether it works; of a run, which stage of it is broken."""
 
 import importlib.metadata
 import os
@@ -9,12 +9,13 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from segue import __version__
 from segue.cli.console import JsonOption, print_json, print_table
-from segue.errors import SegueError
+from segue.errors import SegueError, SettingError
 
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:.*extra\s*==\s*['\"]([^'\"]+)['\"])?")
 
@@ -44,8 +45,42 @@ class Finding:
     detail: str
 
 
-def doctor(as_json: JsonOption = False) -> None:
-    """Say what is installed, what is missing, and whether the model and the sound work."""
+def doctor(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", help="Folder of a training run, or a bundle; none: the installation."
+        ),
+    ] = None,
+    *,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="The prepared folder that it learnt from, or its latents."),
+    ] = None,
+    autoencoder: Annotated[
+        str | None,
+        typer.Option(
+            "--autoencoder", "-a", help="First stage of a diffusion run: a run or a bundle."
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out training on one batch and making clips.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is installed and whether it works; of RUN, name the first stage that is broken.
+
+    Exit status 1 where something is broken.
+    """
+    if run is not None:
+        from segue.cli import doctor_run
+
+        found = doctor_run.examine(run, data=data, autoencoder=autoencoder, quick=quick)
+        if not doctor_run.tell(run, found, as_json=as_json):
+            raise typer.Exit(1)
+        return
+    if data is not None or autoencoder is not None or quick:
+        raise SettingError("--data, --autoencoder and --quick belong to a RUN; name one.")
     findings = examine()
     healthy = all(finding.state != BROKEN for finding in findings)
     if as_json:
