@@ -7,7 +7,7 @@ acoustics of a recording and one for its content. Published statistics of FMA-Po
 
 The weights lie in the wheel of the package ``cdpam`` and are read without running anything of it. The
 network is written anew here and was compared with the original's (``tests/golden``). It takes about
-0.13 TFLOP for a second of audio: minutes a clip on a processor, so a graphics card is used where there
+0.16 TFLOP for a second of audio: minutes a clip on a processor, so a graphics card is used where there
 is one.
 """
 
