@@ -159,25 +159,31 @@ def make_plan(
         ),
         Collection(PRIOR, "decoded prior, no second stage", "prior", source, stamp, count=count),
     ]
-    for each, name in [(bundle, GENERATED), *((Bundle.open(b), b) for b in beside)]:
-        found += _generated(each.require(kind=BUNDLE_KIND), name, real, options)
+    found += _generated(bundle, GENERATED, f"{bundle.name}, generated", real, options)
+    for other in beside:
+        each, name = Bundle.open(other).require(kind=BUNDLE_KIND), Path(other).name
+        called = f"{each.name} ({name})" if each.name == bundle.name else each.name
+        found += _generated(each, name, f"{called}, generated", real, options)
     found += _outside(outside or {}, count)
     found += _for_memory(data, settings)
     return Plan(bundle, opened, settings, common, _named(found), folder)
 
 
 def _generated(
-    bundle: Bundle, name: str, real: tuple[RealClip, ...], options: tuple[tuple[str, Any], ...]
+    bundle: Bundle,
+    base: str,
+    title: str,
+    real: tuple[RealClip, ...],
+    options: tuple[tuple[str, Any], ...],
 ) -> list[Collection]:
     """Return what a bundle writes: with the labels or captions of real clips, where it can, and without."""
     source, stamp, count = str(bundle.folder), stamp_of(bundle), len(real)
-    title, base = f"{bundle.name}, generated", Path(name).name
     kinds = []
     if bundle.config.get("labels") and any(clip.labels for clip in real):
         kinds.append((base, f"{title}, labels as in real clips", "labels"))
     if bundle.config.get("text") and any(clip.captions for clip in real):
         kinds.append((f"{base}-text", f"{title}, captions as of real clips", "text"))
-    free = f"{base}-free" if kinds and kinds[0][0] == base else base
+    free = f"{base}-free" if kinds else base
     kinds.append((free, f"{title}, nothing asked for" if kinds else title, ""))
     return [
         Collection(
