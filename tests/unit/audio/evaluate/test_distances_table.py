@@ -70,6 +70,11 @@ def test_real_music_lies_at_its_floors_and_shifted_music_beyond(table):
     assert near.frechet_infinity.value == pytest.approx(5 * 0.5**2, abs=0.5)
 
 
+def test_at_the_floors_size_no_recording_is_on_both_sides(table):
+    original = table.row("original").frechet_at_floor
+    assert original == pytest.approx(table.frechet_floor.mean, rel=0.15)
+
+
 def test_the_originals_have_no_distance_and_no_width(table):
     row = table.row("original")
     assert row.kernel.mean == pytest.approx(0, abs=1e-9)

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from segue.audio.evaluate.distances import median_distance
 from segue.audio.evaluate.diversity import diversity, mean_distance, recording_points, vendi_score
 from segue.audio.evaluate.embedding import EmbeddedClips
 from segue.errors import DataError, SettingError
@@ -58,6 +59,13 @@ def test_identical_collections_have_exactly_one():
     found = diversity(cloud(1), cloud(1))
     assert found.distance_ratio.mean == 1
     assert found.vendi_ratio.mean == 1
+
+
+def test_the_kernel_is_as_wide_as_half_the_distance_of_real_music():
+    found = diversity(cloud(1), cloud(2))
+    width = median_distance(cloud(2).vectors) / 2
+    assert found.vendi == pytest.approx(vendi_score(cloud(1).vectors, bandwidth=width))
+    assert found.real_vendi == pytest.approx(vendi_score(cloud(2).vectors, bandwidth=width))
 
 
 def test_half_the_scale_is_half_the_distance():

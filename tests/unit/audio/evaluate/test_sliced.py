@@ -84,6 +84,21 @@ def test_the_floor_is_the_distance_of_halves():
     assert found.floor.mean == pytest.approx(np.mean(values), rel=0.1)
 
 
+def test_the_interval_is_as_wide_as_values_scatter():
+    """Real and made clips alike contribute: as many on both sides, each with its own offset."""
+    found = [
+        sliced_report(
+            clips(2 * seed, 24, frames=8, spread=0.9),
+            clips(2 * seed + 1, 24, frames=8, spread=0.9, shift=1.0),
+            num_directions=24,
+        ).distance
+        for seed in range(40)
+    ]
+    scatter = np.std([one.mean for one in found])
+    stated = np.mean([one.high - one.low for one in found]) / 3.92
+    assert stated == pytest.approx(scatter, rel=0.2)
+
+
 def test_frames_of_one_clip_are_not_independent():
     def width(spread):
         found = sliced_report(clips(5, 30, spread=spread), clips(6, 30, spread=spread))
