@@ -29,7 +29,7 @@ _DEAD_SHARE_BROKEN = 0.9
 
 _SILENCE_SUSPICIOUS, _SILENCE_BROKEN = -50.0, -20.0
 _TONES_SUSPICIOUS, _TONES_BROKEN = 15.0, 30.0
-_TONE_PERIODS = 100
+_TONE_PERIODS = 200
 
 _CURE = (
     "Train the autoencoder for longer; if it was trained long, run its one-batch overfit. No second "
@@ -149,11 +149,11 @@ def check_tones(codec: Codec) -> list[Finding]:
     decoded = codec.decode(posterior(codec, noise)[0])
     if not np.abs(decoded).max() > 1e-4:
         return []
-    found = tones_db(decoded, period_samples=hop)
-    state = judged(found, suspicious=_TONES_SUSPICIOUS, broken=_TONES_BROKEN)
+    found, own = (tones_db(sound, period_samples=hop) for sound in (decoded, noise))
+    state = judged(found - own, suspicious=_TONES_SUSPICIOUS, broken=_TONES_BROKEN)
     detail = (
         f"lines at multiples of {codec.rate_hz / hop:.1f} Hz stand {found:.1f} dB out of a decoded hiss "
-        f"(of the hiss itself {tones_db(noise, period_samples=hop):.1f})"
+        f"(of the hiss itself {own:.1f})"
     )
     advice = "Choose another model.head: magnitude and istft raise no rate and add no tones."
     return [Finding("codec tones", state, detail, "" if state == "ok" else advice)]

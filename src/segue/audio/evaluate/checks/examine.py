@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from segue.audio.diffusion.recipe import DiffusionRecipe
     from segue.audio.diffusion.weights import TrainedDiffusion
 
-CLIPS: Final = 16
+CLIPS: Final = 48
 """Clips that latents are measured on."""
 
 HEARD: Final = 4
@@ -93,7 +93,9 @@ class Choices:
         return None if self.data is None or is_latents(self.data) else self.data
 
 
-def clips_for(codec: Codec, choices: Choices, settings: CacheSettings, count: int) -> Sound:
+def clips_for(
+    codec: Codec, choices: Choices, settings: CacheSettings, count: int, *, split: str = "valid"
+) -> Sound:
     """Return clips for a codec: of the data where it holds sound, else composed ones.
 
     Args:
@@ -101,6 +103,7 @@ def clips_for(codec: Codec, choices: Choices, settings: CacheSettings, count: in
         choices: the data.
         settings: how loud recordings are when they are encoded.
         count: clips; fewer for a codec of whole clips, which are long.
+        split: of the data, if it holds any.
 
     Raises:
         DataError: the data is of another rate, or silent.
@@ -119,6 +122,7 @@ def clips_for(codec: Codec, choices: Choices, settings: CacheSettings, count: in
         settings=settings,
         rate_hz=rate,
         channels=codec.channels,
+        split=split,
     )
 
 
@@ -234,7 +238,7 @@ class _Diffusion:
         if data is None or self.first_stage is None:
             return []
         codec = self.first_stage.codec
-        sound = clips_for(codec, self.choices, self.recipe.encode, CLIPS)
+        sound = clips_for(codec, self.choices, self.recipe.encode, CLIPS, split="train")
         found = [posterior(codec, clip) for clip in sound.clips]
         return [drawn(mean, logs) if draws else mean for mean, logs in found]
 
@@ -430,7 +434,7 @@ def _bundle_statistics(
     if choices.sound is None:
         detail = "there is no sound of its data at hand"
         return [Finding("latent statistics", "not checked", detail, _NO_DATA)]
-    clips = clips_for(model.codec, choices, level, CLIPS).clips
+    clips = clips_for(model.codec, choices, level, CLIPS, split="train").clips
     rows = [posterior(model.codec, clip)[0] for clip in clips]
     return [check_statistics(rows, model.codec.spec)]
 

@@ -19,7 +19,7 @@ DEVIATIONS: Final = (0.8, 1.25)
 
 _BROKEN_DEVIATIONS = (0.5, 2.0)
 _BROKEN_MEAN = 1.0
-_ERRORS = 3.0
+_ERRORS = 4.0
 _OUTLIER = 20.0
 _LATENTS_FILE = "latents.json"
 
@@ -37,7 +37,7 @@ def check_statistics(
 ) -> Finding:
     """Hold stored means and deviations against latents of the data, channel by channel.
 
-    Few clips tell a mean inexactly, so what three standard errors of it explain is let pass.
+    Few clips tell a mean inexactly, so what four standard errors of it explain is let pass.
 
     Args:
         rows: latents of clips, not normalised, each ``[channels, frames]``.

@@ -34,7 +34,7 @@ _GRID = 4_000
 _TAIL = 1e-5
 _SLACK = 1.02
 _EARLY = 0.4
-_TINY = 0.2
+_TINY = 0.1
 _PLACES = ("0 to 0.25", "0.25 to 0.5", "0.5 to 0.75", "0.75 to 1")
 
 

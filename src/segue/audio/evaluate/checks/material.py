@@ -35,16 +35,30 @@ class Sound:
 
 
 def real_clips(
-    folder: Path, *, count: int, samples: int, settings: CacheSettings, rate_hz: int, channels: int
+    folder: Path,
+    *,
+    count: int,
+    samples: int,
+    settings: CacheSettings,
+    rate_hz: int,
+    channels: int,
+    split: str = "valid",
 ) -> Sound:
     """Draw clips of a prepared folder, as loud as the model is given them; always the same.
 
-    Held-out recordings are taken where there are some.
+    Args:
+        folder: as `segue audio prepare` wrote it.
+        count: clips.
+        samples: of a clip.
+        settings: how loud recordings are when they are encoded.
+        rate_hz: that the model takes.
+        channels: that the model takes.
+        split: where clips come from, if it holds any; else from what was trained on.
 
     Raises:
         DataError: the folder is none, of another rate, or (nearly) silent.
     """
-    clips = _split(folder)
+    clips = _split(folder, split)
     if (clips.rate_hz, clips.channels) != (rate_hz, channels):
         raise DataError(
             f"{folder} holds {clips.rate_hz} Hz and {clips.channels} channel(s), the model is for "
@@ -64,10 +78,10 @@ def real_clips(
     raise DataError(f"{folder} is silent nearly everywhere. Prepare other music.")
 
 
-def _split(folder: Path) -> Clips:
-    """Open what is held out, or what there is."""
+def _split(folder: Path, split: str) -> Clips:
+    """Open a split, or what there is."""
     try:
-        return Clips(folder, "valid")
+        return Clips(folder, split)
     except DataError:
         return Clips(folder, "train")
 

@@ -28,6 +28,7 @@ FALL: Final = 0.2
 """The loss must fall by this share of its beginning."""
 
 _BROKEN_FALL = 0.05
+_ENOUGH = 0.5
 _LEAST_STEPS = 8
 _WARMUP = 5
 _NEVER = 1_000_000_000
@@ -152,7 +153,7 @@ def overfit(
     minutes: float = MINUTES,
     progress: Progress = silent,
 ) -> Losses:
-    """Train a fresh task on one batch, with the engine of every training.
+    """Train a fresh task on one batch, with the engine of every training, until half the loss is gone.
 
     Args:
         task: from `diffusion_task` or `autoencoder_task`.
@@ -166,6 +167,7 @@ def overfit(
         SettingError: the loss became no number.
     """
     import torch
+    from lightning.pytorch.callbacks import LambdaCallback
 
     from segue.training.callbacks import Metrics, NanGuard, StepProgress, StepSeeds, TimeLimit
     from segue.training.data import StepData
@@ -181,7 +183,13 @@ def overfit(
         torch.random.fork_rng(devices=[]),
     ):
         metrics = Metrics(Path(folder) / "metrics.csv", every=1)
-        callbacks = [StepSeeds(0), NanGuard(0), metrics, TimeLimit(metrics, minutes)]
+
+        def stop(engine: Any, *_: Any) -> None:
+            losses = [float(row["loss"]) for row in metrics.table.rows]
+            engine.should_stop |= _fall(losses[0], float(np.median(losses[-3:]))) > _ENOUGH
+
+        enough = LambdaCallback(on_train_batch_end=stop)
+        callbacks = [StepSeeds(0), NanGuard(0), metrics, TimeLimit(metrics, minutes), enough]
         engine = make_trainer(
             settings,
             Path(folder),
@@ -208,7 +216,7 @@ def check_overfit(
     except SettingError as error:
         advice = "Lower optim.learning_rate; set trainer.precision=32 and trainer.clip_norm=1."
         return Finding(_NAME, "broken", str(error), advice)
-    fall = (losses.first - losses.last) / max(abs(losses.first), 1e-9)
+    fall = _fall(losses.first, losses.last)
     detail = (
         f"the loss goes from {losses.first:.4g} to {losses.last:.4g} in {losses.steps} steps of one "
         f"batch; a fall by {100 * FALL:.0f} % is wanted"
@@ -217,3 +225,8 @@ def check_overfit(
         return Finding(_NAME, "not checked", f"{detail}: too slow here for more steps")
     state = judged(fall, suspicious=FALL, broken=_BROKEN_FALL)
     return Finding(_NAME, state, detail, "" if state == "ok" else _CURE)
+
+
+def _fall(first: float, last: float) -> float:
+    """Return by which share of its beginning a loss fell."""
+    return (first - last) / max(abs(first), 1e-9)
