@@ -17,7 +17,7 @@ from segue.audio.evaluate.adherence import Heard, train_judge
 from segue.audio.evaluate.collections import RealClip, known_labels, make_clips
 from segue.audio.evaluate.diversity import Diversity, diversity
 from segue.audio.evaluate.embedding import EmbeddedClips
-from segue.audio.evaluate.embeddings import open_embedding
+from segue.audio.evaluate.embeddings import EMBEDDINGS, open_embedding
 from segue.audio.evaluate.health import CollectionHealth, collection_health
 from segue.audio.evaluate.memory import (
     PATCH_SECONDS,
@@ -43,6 +43,7 @@ from segue.audio.evaluate.plan import (
     stamp_of,
 )
 from segue.audio.evaluate.points import CollectionPoints, embed_collections, groups_of
+from segue.audio.evaluate.reference import ReferenceStatistics, frechet_to_statistics
 from segue.audio.evaluate.sliced import SlicedReport, sliced_report
 from segue.audio.evaluate.table import DistanceTable, distances_table
 from segue.audio.signal import resample
@@ -83,6 +84,8 @@ class AudioEvaluation:
         points: of every collection, by embedding and name.
         distances: from the reference, one table an embedding.
         equal: the same for collections of fewer clips, with as many of all the others, by their name.
+        published: Fréchet distance from published statistics of FMA-Pop, by embedding and collection,
+            where the embedding has them.
         pairs: reconstruction measures by collection.
         health: of what is compared.
         diversity: of what was written, beside real clips.
@@ -96,6 +99,7 @@ class AudioEvaluation:
     points: dict[str, dict[str, CollectionPoints]]
     distances: dict[str, DistanceTable]
     equal: dict[str, DistanceTable]
+    published: dict[str, dict[str, float]]
     pairs: dict[str, dict[str, Interval]]
     health: dict[str, CollectionHealth]
     diversity: dict[str, Diversity]
@@ -184,7 +188,7 @@ def summarise(
     """
     seed = plan.settings.seed
     left_out: list[str] = []
-    distances = {name: _distances(plan, found, progress) for name, found in points.items()}
+    distances = {name: _distances(plan, name, found, progress) for name, found in points.items()}
     first = points[plan.settings.embeddings[0]]
     equal = _equal(plan, first, left_out, progress)
     health = {
@@ -204,6 +208,7 @@ def summarise(
         points=points,
         distances=distances,
         equal=equal,
+        published=_published(plan, points, left_out),
         pairs=pairs,
         health=health,
         diversity=spread,
@@ -215,14 +220,14 @@ def summarise(
 
 
 def _distances(
-    plan: Plan, points: dict[str, CollectionPoints], progress: Progress
+    plan: Plan, embedding: str, points: dict[str, CollectionPoints], progress: Progress
 ) -> DistanceTable:
     """Return the table of everything that has enough clips."""
     sides = {name: points[name] for name in plan.compared if len(points[name].names) >= _FEWEST}
     return distances_table(
         sides,
         points[REFERENCE],
-        open_embedding(plan.settings.embeddings[0]),
+        open_embedding(embedding),
         num_recordings=len(points[REFERENCE].names) // 2,
         seed=plan.settings.seed,
         progress=progress,
@@ -252,6 +257,27 @@ def _equal(
             seed=plan.settings.seed,
             progress=progress,
         )
+    return found
+
+
+def _published(
+    plan: Plan, points: dict[str, dict[str, CollectionPoints]], left_out: list[str]
+) -> dict[str, dict[str, float]]:
+    """Compare with the statistics of FMA-Pop in those embeddings that have them."""
+    found = {}
+    for embedding, sides in points.items():
+        name = EMBEDDINGS[embedding.partition(":")[0]].statistics
+        if name is None:
+            continue
+        try:
+            statistics = ReferenceStatistics.read(None, name)
+        except MissingExtraError as error:
+            left_out.append(f"FMA-Pop in {embedding}: {error}")
+            continue
+        found[embedding] = {
+            side: frechet_to_statistics(sides[side], statistics)
+            for side in [REFERENCE, *plan.compared]
+        }
     return found
 
 
@@ -385,6 +411,7 @@ def numbers(evaluation: AudioEvaluation) -> dict[str, Any]:
         },
         "distances": plain(evaluation.distances),
         "equal_numbers": plain(evaluation.equal),
+        "fma_pop": plain(evaluation.published),
         "reconstruction": plain(evaluation.pairs),
         "health": plain(evaluation.health),
         "diversity": plain(evaluation.diversity),

@@ -25,8 +25,15 @@ from segue.audio.evaluate.collections import (
     make_clips,
 )
 from segue.audio.evaluate.compare import Line, compare, write_comparison
-from segue.audio.evaluate.evaluation import AudioEvaluation, evaluate, numbers, write_results
+from segue.audio.evaluate.evaluation import (
+    AudioEvaluation,
+    evaluate,
+    numbers,
+    summarise,
+    write_results,
+)
 from segue.audio.evaluate.plan import AudioEvaluationSettings
+from segue.audio.evaluate.points import CollectionPoints
 from segue.audio.evaluate.report import write_report
 from segue.audio.signal import read_audio
 from segue.core.split import SplitSettings
@@ -251,6 +258,30 @@ def test_two_collections_of_one_name_are_an_error(
             str(bundle), prepared, tmp_path / "r", settings=SETTINGS, outside={"prior": folder},
             workers=0,
         )  # fmt: skip
+
+
+def test_every_embedding_has_its_table(
+    evaluated: AudioEvaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Other(Bands):
+        name = "musicnn-mean-pool"
+
+    named = {"musicnn": Bands(), "musicnn-mean-pool": Other()}
+    monkeypatch.setattr("segue.audio.evaluate.evaluation.open_embedding", named.__getitem__)
+    points = evaluated.points["musicnn"]
+    shifted = {
+        name: CollectionPoints(
+            p.vectors * (2 if name == "reference" else 1), p.groups, p.num_clips, 0, p.numbers
+        )
+        for name, p in points.items()
+    }
+    both = {"musicnn": points, "musicnn-mean-pool": shifted}
+    found = summarise(evaluated.plan, both, evaluated.pairs)
+    assert {name: table.embedding for name, table in found.distances.items()} == {
+        name: name for name in named
+    }
+    first, second = (table.row("real").kernel.mean for table in found.distances.values())
+    assert second > first
 
 
 # The page ----------------------------------------------------------------------------------------
