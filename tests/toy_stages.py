@@ -56,7 +56,7 @@ CODEC = [
 ]
 MODEL = [
     *ENGINE,
-    "trainer.max_steps=160",
+    "trainer.max_steps=240",
     "trainer.validate_every=40",
     "model.width=48",
     "model.depth=2",

@@ -21,6 +21,7 @@ _BROKEN_DEVIATIONS = (0.5, 2.0)
 _BROKEN_MEAN = 1.0
 _ERRORS = 4.0
 _OUTLIER = 20.0
+_FEW_CLIPS = 6
 _LATENTS_FILE = "latents.json"
 
 _CURE = (
@@ -81,8 +82,8 @@ def check_statistics(
 
 
 def _standard_errors(values: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Return the standard error of a mean over clips. Shape ``channels``."""
-    if len(values) < 2:
+    """Return the standard error of a mean over clips; so few that it is a guess give infinity."""
+    if len(values) < _FEW_CLIPS:
         return np.full(len(values[0]), np.inf)
     error: NDArray[np.float64] = np.std(values, axis=0, ddof=1) / np.sqrt(len(values))
     return error
