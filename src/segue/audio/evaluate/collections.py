@@ -30,6 +30,7 @@ from segue.core.pool import run_jobs
 from segue.core.progress import Progress, silent
 from segue.core.seeds import generator
 from segue.errors import DataError
+from segue.units import seconds_to_samples
 
 Audio = NDArray[np.float32]
 
@@ -39,6 +40,7 @@ ENDINGS: Final = frozenset({".flac", ".mp3", ".ogg", ".opus", ".wav"})
 
 _QUIET = 1e-3
 _TRIES = 8
+_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class RealClip:
         index: number of the recording.
         start_sample: where it begins.
         name: of the recording.
-        sha256: of the file that it was made of.
+        sha256: of the recording's samples.
         work: what it shares with other recordings of its artist or folder.
         labels: of the recording.
         captions: of the recording.
@@ -253,7 +255,8 @@ def _units(collection: Collection, settings: ClipSettings, folder: Path) -> Iter
 
 def clip_folder(collection: Collection, settings: ClipSettings, folder: Path) -> Path:
     """Return where the clips of a collection lie."""
-    return folder / f"{collection.name}-{collection.identity(settings)}"
+    kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in collection.name)[:_LONGEST_NAME]
+    return folder / f"{kept}-{collection.identity(settings)}"
 
 
 def clip_paths(collection: Collection, settings: ClipSettings, folder: Path) -> list[Path]:
@@ -311,6 +314,14 @@ def real_audio(clip: RealClip, settings: ClipSettings) -> Audio:
     return _exactly(resample(audio, clips.rate_hz, settings.rate_hz), settings.num_samples)
 
 
+def asked_of(collection: Collection, number: int) -> Condition:
+    """Return what the model of a collection was asked for in a clip."""
+    if not collection.asked:
+        return Condition()
+    model = _model(collection.source)
+    return condition_of(model, collection.real[number], collection.asked, number)
+
+
 def _copied(unit: Unit, number: int) -> Made:
     return real_audio(unit.collection.real[number], unit.settings), None
 
@@ -331,7 +342,8 @@ def _through_codec(unit: Unit, number: int) -> Made:
     latents = np.concatenate(list(model.codec.encode_blocks(entry.blocks(frames))), axis=1)
     tape, measured = _on_tape(model, latents, unit.settings)
     tape.gain = entry.gain_back(measured, match=False)
-    return _heard(tape, unit.settings), spec.normalise(latents)
+    kept = _kept_frames(model, unit.settings)
+    return _heard(tape, unit.settings), spec.normalise(latents)[:, :kept]
 
 
 def _through_opus(unit: Unit, number: int) -> Made:
@@ -351,13 +363,10 @@ def _halved(unit: Unit, number: int) -> Made:
 def _generated(unit: Unit, number: int) -> Made:
     collection, settings = unit.collection, unit.settings
     model = _model(collection.source)
-    asked = Condition()
-    if collection.asked:
-        asked = condition_of(model, collection.real[number], collection.asked, number)
     maker = Maker(
         model,
         model.settings(**dict(collection.options)),
-        condition=asked,
+        condition=asked_of(collection, number),
         seed=settings.seed + number,
     )
     spec = model.codec.spec
@@ -366,7 +375,7 @@ def _generated(unit: Unit, number: int) -> Made:
     nothing = np.zeros((spec.channels, 0), np.float32)
     drawn = maker.drawer.fill(windows, before=nothing, after=nothing)
     latents = np.concatenate(list(drawn), axis=1)[:, :frames]
-    return _decoded(model, latents, settings), latents
+    return _decoded(model, latents, settings), latents[:, : _kept_frames(model, settings)]
 
 
 def _prior(unit: Unit, number: int) -> Made:
@@ -375,7 +384,8 @@ def _prior(unit: Unit, number: int) -> Made:
     rng = generator(unit.settings.seed, "prior", number)
     shape = (model.codec.spec.channels, _frames(model, unit.settings))
     latents = rng.standard_normal(shape).astype(np.float32)
-    return _decoded(model, latents, unit.settings), latents
+    kept = _kept_frames(model, unit.settings)
+    return _decoded(model, latents, unit.settings), latents[:, :kept]
 
 
 def _decoded(model: AudioModel, latents: NDArray[np.float32], settings: ClipSettings) -> Audio:
@@ -391,20 +401,34 @@ def _on_tape(
     """Decode latents and measure how loud they are."""
     tape = Tape(model.codec.rate_hz, model.codec.channels)
     heard = model.codec.decode_blocks(iter([latents]))
-    return tape, record(tape, cut(heard, skip=0, length=settings.num_samples))
+    return tape, record(tape, cut(heard, skip=0, length=_num_samples(model, settings)))
+
+
+def _num_samples(model: AudioModel, settings: ClipSettings) -> int:
+    """Return the samples of a clip at the model's rate, which need not be that of the clips."""
+    return seconds_to_samples(settings.seconds, rate_hz=model.codec.rate_hz)
 
 
 def _frames(model: AudioModel, settings: ClipSettings) -> int:
     """Return how many latent frames a clip has, a whole number of patches."""
-    frames = model.codec.spec.samples_to_frames(settings.num_samples)
+    frames = model.codec.spec.samples_to_frames(_num_samples(model, settings))
     if not model.parts.codec.length_free:
         return model.parts.frames
     return -(-frames // model.parts.patch) * model.parts.patch
 
 
+def _kept_frames(model: AudioModel, settings: ClipSettings) -> int:
+    """Return how many of these latents are kept: what a model of one length adds is no part of a clip."""
+    frames = _frames(model, settings)
+    if model.parts.codec.length_free:
+        return frames
+    return min(frames, model.codec.spec.samples_to_frames(_num_samples(model, settings)))
+
+
 def _heard(tape: Tape, settings: ClipSettings) -> Audio:
-    audio = tape.read(0, tape.num_samples)
-    return _exactly(audio, settings.num_samples)
+    """Return a tape as a clip, at the rate and with the channels of all clips."""
+    audio = mix(tape.read(0, tape.num_samples).T, settings.channels).T
+    return _exactly(resample(audio, tape.rate_hz, settings.rate_hz), settings.num_samples)
 
 
 def _exactly(audio: Audio, num_samples: int) -> Audio:
@@ -424,13 +448,13 @@ def condition_of(model: AudioModel, clip: RealClip, asked: str, number: int = 0)
     """
     if asked == "text":
         return Condition(text=clip.captions[number % len(clip.captions)] if clip.captions else "")
-    return Condition(labels=tuple(known_labels(model, clip)[:1]))
+    return Condition(labels=tuple(known_labels(model.labels, clip.labels)[:1]))
 
 
-def known_labels(model: AudioModel, clip: RealClip) -> list[str]:
-    """Return the labels of a clip that a model knows, as the model spells them."""
-    known = {label.casefold(): label for label in model.labels}
-    return [known[name.casefold()] for name in clip.labels if name.casefold() in known]
+def known_labels(labels: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return those of some names that are among a model's labels, as the model spells them."""
+    known = {label.casefold(): label for label in labels}
+    return [known[name.casefold()] for name in names if name.casefold() in known]
 
 
 def outside_clips(folder: Path) -> list[Path]:

@@ -347,7 +347,9 @@ def _show_clips(page: Page, comparison: Comparison) -> None:
 
 def _clip(folder: Path, number: int) -> Path | None:
     """Return a generated clip of an evaluation, where its folder of work is still there."""
-    found = sorted((folder / WORK).glob(f"{GENERATED}-*/{number:05d}.flac"))
+    # The hash behind the name: what was asked for text, or for nothing, begins with the same word.
+    called = f"{GENERATED}-{'[0-9a-f]' * 16}"
+    found = sorted((folder / WORK).glob(f"{called}/{number:05d}.flac"))
     done = [p for p in found if (p.parent / _done(number)).is_file()]
     return max(done, key=lambda p: p.stat().st_mtime_ns) if done else None
 

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from segue import __version__
 from segue.audio.data.clips import Clips
 from segue.audio.evaluate.adherence import Heard, train_judge
-from segue.audio.evaluate.collections import RealClip, known_labels, make_clips
+from segue.audio.evaluate.collections import (
+    Collection,
+    RealClip,
+    asked_of,
+    known_labels,
+    make_clips,
+)
 from segue.audio.evaluate.diversity import Diversity, diversity
 from segue.audio.evaluate.embedding import EmbeddedClips
 from segue.audio.evaluate.embeddings import EMBEDDINGS, open_embedding
@@ -187,7 +193,7 @@ def summarise(
         progress: who listens.
     """
     seed = plan.settings.seed
-    left_out: list[str] = []
+    left_out = list(plan.left_out)
     distances = {name: _distances(plan, name, found, progress) for name, found in points.items()}
     first = points[plan.settings.embeddings[0]]
     equal = _equal(plan, first, left_out, progress)
@@ -199,7 +205,7 @@ def summarise(
         for name in [REFERENCE, *plan.compared]
     }  # fmt: skip
     spread = {
-        name: diversity(first[name], first[REAL], seed=seed)
+        name: diversity(first[name], first[REAL].one_each(), seed=seed)
         for name in plan.written
         if len(first[name].names) >= _FEWEST
     }
@@ -240,16 +246,17 @@ def _equal(
     """Return, for every collection with fewer clips, a table with as many of the main ones."""
     full, found = plan.collections[REFERENCE].count, {}
     for name in plan.compared:
-        count = len(points[name].names)
+        count = plan.collections[name].count
         if count >= full:
             continue
-        if count < _FEWEST:
+        if len(points[name].names) < _FEWEST:
             left_out.append(
                 f"{name}: {count} clips are too few for a distance, {_FEWEST} are needed at least"
             )
             continue
         others = [n for n in (REAL, CODEC, PRIOR, GENERATED) if n in points]
-        sides = {n: points[n].of(points[n].names[:count]) for n in [name, *others]}
+        sides = {n: points[n].first(count) for n in [name, *others]}
+        sides = {n: side for n, side in sides.items() if len(side.names) >= _FEWEST}
         found[name] = distances_table(
             sides,
             points[REFERENCE],
@@ -277,6 +284,7 @@ def _published(
         found[embedding] = {
             side: frechet_to_statistics(sides[side], statistics)
             for side in [REFERENCE, *plan.compared]
+            if len(sides[side].names) >= _FEWEST
         }
     return found
 
@@ -356,7 +364,7 @@ def _adherence(
     known = {
         group: labels[0]
         for group, clip in names.items()
-        if (labels := known_labels(plan.model, clip))
+        if (labels := known_labels(plan.model.labels, clip.labels))
     }
     try:
         judge = train_judge(
@@ -370,14 +378,22 @@ def _adherence(
         return None
     heard = {}
     for name, each in asked.items():
-        wanted = {
-            f"{name}/{i:06d}": labels[0]
-            for i, clip in enumerate(each.real)
-            if (labels := known_labels(plan.model, clip))
-        }
         with contextlib.suppress(DataError):
-            heard[name] = judge.hear(points[name].by_clip(name), wanted)
+            heard[name] = judge.hear(points[name].by_clip(name), _wanted(plan, each))
     return Adherence(judge.labels, judge.left_out, judge.real, heard)
+
+
+def _wanted(plan: Plan, each: Collection) -> dict[str, str]:
+    """Return the label that every clip was asked for; of a text, that of the clip it describes.
+
+    Another bundle may know other labels than the evaluated one, and then was asked for another.
+    """
+    wanted = {}
+    for number, clip in enumerate(each.real):
+        names = asked_of(each, number).labels if each.asked == "labels" else clip.labels
+        if labels := known_labels(plan.model.labels, names):
+            wanted[f"{each.name}/{number:06d}"] = labels[0]
+    return wanted
 
 
 def _together(parts: Sequence[EmbeddedClips]) -> EmbeddedClips:

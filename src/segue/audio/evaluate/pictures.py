@@ -43,13 +43,16 @@ def maps_of(evaluation: AudioEvaluation) -> list[Picture]:
             [latents[number] for number in labelled],
             [real[number].labels[0] for number in labelled],
             "label",
+            [real[number].name for number in labelled],
         )
     names = [REAL] * len(latents)
+    groups = [clip.name for clip in real]
     for name in evaluation.sliced:
         written = [clip.T for clip in plan.latents(name)]
         latents, names = [*latents, *written], [*names, *[name] * len(written)]
+        groups += [f"{name}/{number}" for number in range(len(written))]
     if len(latents) >= _FEWEST:
-        pictures += _maps(evaluation, latents, names, "origin")
+        pictures += _maps(evaluation, latents, names, "origin", groups)
     return pictures
 
 
@@ -58,11 +61,13 @@ def _maps(
     latents: Sequence[NDArray[np.float32]],
     labels: Sequence[str],
     coloured_by: str,
+    groups: Sequence[str],
 ) -> list[Picture]:
     perplexity = min(30.0, (len(latents) - 1) / 3)
     maps = latent_maps(
         latents,
         labels,
+        groups=groups,
         coloured_by=coloured_by,
         seed=evaluation.plan.settings.seed,
         perplexity=perplexity,

@@ -18,14 +18,17 @@ from segue.audio.evaluate.collections import (
     Collection,
     RealClip,
     draw_real,
+    known_labels,
     load_clips,
     load_latents,
     outside_clips,
 )
 from segue.audio.evaluate.opus import RATES_HZ, find_program
 from segue.audio.latents import BUNDLE_KIND
-from segue.audio.loaded import AudioModel
+from segue.audio.loaded import AudioModel, read_parts
+from segue.audio.text import open_text_encoder
 from segue.core.config import StrictModel
+from segue.core.files import sha256_of
 from segue.errors import DataError, MissingExtraError, SettingError
 from segue.runtime.bundle import Bundle
 
@@ -34,6 +37,7 @@ CODEC, HALF, PRIOR, GENERATED = "codec", "half", "prior", "generated"
 TRAINING, HELD_OUT = "training", "held-out"
 WORK: Final = "work"
 
+_FEWEST_RECORDINGS: Final = 4
 _HELD_OUT_CLIPS: Final = 40
 """At least, where there are so many: how near real music comes to other music is a quantile."""
 
@@ -69,6 +73,7 @@ class Plan:
         clip_settings: what all clips have in common.
         collections: by name, in the order of tables; `reference` and `real` first.
         folder: where everything lies.
+        left_out: what cannot be made, and why.
     """
 
     bundle: Bundle
@@ -77,6 +82,7 @@ class Plan:
     clip_settings: ClipSettings
     collections: dict[str, Collection]
     folder: Path
+    left_out: tuple[str, ...] = ()
 
     @property
     def work(self) -> Path:
@@ -126,7 +132,7 @@ def make_plan(
     Raises:
         BundleError: a bundle is missing, or not of this kind.
         DataError: the folders do not hold what they should.
-        SettingError: two collections of one name.
+        SettingError: two collections of one name, or clips longer than a bundle can write.
     """
     bundle = Bundle.open(model).require(kind=BUNDLE_KIND)
     opened = AudioModel.open(bundle, threads=1)
@@ -137,6 +143,9 @@ def make_plan(
     reference, real = draw_real(
         prepared, settings.clips, seconds=settings.seconds, seed=settings.seed
     )
+    _check_real(reference, real)
+    _check_length(bundle, settings)
+    left_out: list[str] = []
     count = len(real)
     stamp = stamp_of(bundle)
     options = options_of(settings)
@@ -153,20 +162,43 @@ def make_plan(
             real,
             count,
         ),
-        *_opus(settings, common, real),
+        *_opus(settings, common, real, left_out),
         Collection(
             HALF, "half the spectrogram, the deck's baseline", "half", real=real, count=count
         ),
         Collection(PRIOR, "decoded prior, no second stage", "prior", source, stamp, count=count),
     ]
-    found += _generated(bundle, GENERATED, f"{bundle.name}, generated", real, options)
+    found += _generated(bundle, GENERATED, f"{bundle.name}, generated", real, options, left_out)
     for other in beside:
-        each, name = Bundle.open(other).require(kind=BUNDLE_KIND), Path(other).name
+        each = Bundle.open(other).require(kind=BUNDLE_KIND)
+        _check_length(each, settings)
+        name = Path(other).name.strip(".") or each.folder.resolve().name
         called = f"{each.name} ({name})" if each.name == bundle.name else each.name
-        found += _generated(each, name, f"{called}, generated", real, options)
+        found += _generated(each, name, f"{called}, generated", real, options, left_out)
     found += _outside(outside or {}, count)
     found += _for_memory(data, settings)
-    return Plan(bundle, opened, settings, common, _named(found), folder)
+    return Plan(bundle, opened, settings, common, _named(found), folder, tuple(left_out))
+
+
+def _check_real(reference: Sequence[RealClip], real: Sequence[RealClip]) -> None:
+    """Refuse music of which no distance can be taken, before anything is made."""
+    fewest = min(len({clip.name for clip in part}) for part in (reference, real))
+    if fewest < _FEWEST_RECORDINGS:
+        raise DataError(
+            f"There are {fewest} recordings for each side of real against real, and "
+            f"{_FEWEST_RECORDINGS} are needed at least. Give more music, or ask for shorter clips."
+        )
+
+
+def _check_length(bundle: Bundle, settings: AudioEvaluationSettings) -> None:
+    """Refuse clips that are longer than a bundle of one length writes."""
+    parts = read_parts(bundle.config, where=str(bundle.folder))
+    most = parts.frames * parts.codec.hop_samples / parts.audio.rate_hz
+    if not parts.codec.length_free and settings.seconds > most:
+        raise SettingError(
+            f"{bundle.name} writes clips of {most:g} seconds and no longer ones, but seconds is "
+            f"{settings.seconds:g}. Set it to {most:g} or less."
+        )
 
 
 def _generated(
@@ -175,13 +207,14 @@ def _generated(
     title: str,
     real: tuple[RealClip, ...],
     options: tuple[tuple[str, Any], ...],
+    left_out: list[str],
 ) -> list[Collection]:
     """Return what a bundle writes: with the labels or captions of real clips, where it can, and without."""
     source, stamp, count = str(bundle.folder), stamp_of(bundle), len(real)
     kinds = []
-    if bundle.config.get("labels") and any(clip.labels for clip in real):
+    if any(known_labels(bundle.config.get("labels", ()), clip.labels) for clip in real):
         kinds.append((base, f"{title}, labels as in real clips", "labels"))
-    if bundle.config.get("text") and any(clip.captions for clip in real):
+    if any(clip.captions for clip in real) and _reads_text(bundle, base, left_out):
         kinds.append((f"{base}-text", f"{title}, captions as of real clips", "text"))
     free = f"{base}-free" if kinds else base
     kinds.append((free, f"{title}, nothing asked for" if kinds else title, ""))
@@ -193,6 +226,19 @@ def _generated(
     ]
 
 
+def _reads_text(bundle: Bundle, name: str, left_out: list[str]) -> bool:
+    """Say whether a bundle knows texts, and what reads them is here."""
+    text = bundle.config.get("text")
+    if not text:
+        return False
+    try:
+        open_text_encoder(text["encoder"])
+    except MissingExtraError as error:
+        left_out.append(f"{name}-text: {error}")
+        return False
+    return True
+
+
 def options_of(settings: AudioEvaluationSettings) -> tuple[tuple[str, Any], ...]:
     """Return what is asked of the sampler instead of the bundle's own."""
     given = {
@@ -202,14 +248,21 @@ def options_of(settings: AudioEvaluationSettings) -> tuple[tuple[str, Any], ...]
 
 
 def _opus(
-    settings: AudioEvaluationSettings, common: ClipSettings, real: tuple[RealClip, ...]
+    settings: AudioEvaluationSettings,
+    common: ClipSettings,
+    real: tuple[RealClip, ...],
+    left_out: list[str],
 ) -> list[Collection]:
     """Return Opus at some rates, where the system has it and it knows the sample rate."""
-    if not settings.opus or common.rate_hz not in RATES_HZ:
+    if not settings.opus:
+        return []
+    if common.rate_hz not in RATES_HZ:
+        left_out.append(f"Opus: it does not know {common.rate_hz} Hz")
         return []
     try:
         find_program()
-    except MissingExtraError:
+    except MissingExtraError as error:
+        left_out.append(f"Opus: {error}")
         return []
     return [
         Collection(
@@ -223,7 +276,7 @@ def _outside(outside: Mapping[str, Path], most: int) -> list[Collection]:
     found = []
     for name, folder in outside.items():
         paths = outside_clips(folder)[:most]
-        parts = [f"{path.name} {path.stat().st_size}" for path in paths]
+        parts = [f"{path.name} {sha256_of(path)}" for path in paths]
         stamp = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
         found.append(Collection(name, name, "files", str(folder), stamp, count=len(paths)))
     return found

@@ -38,6 +38,23 @@ class CollectionPoints(EmbeddedClips):
         groups = np.array([f"{name}/{number:06d}" for number in self.numbers])
         return EmbeddedClips(self.vectors, groups, self.num_clips, self.num_silent)
 
+    def one_each(self) -> EmbeddedClips:
+        """Return the points of the first clip of every recording.
+
+        A mean over several clips lies nearer the middle than one clip does.
+        """
+        numbers, names = self.numbers, self.groups
+        lowest = {str(name): numbers[names == name].min() for name in np.unique(names)}
+        kept = np.array(
+            [lowest[str(name)] == number for name, number in zip(names, numbers, strict=True)]
+        )
+        return EmbeddedClips(self.vectors[kept], names[kept], len(lowest))
+
+    def first(self, count: int) -> EmbeddedClips:
+        """Return the points of the first `count` clips, with their recordings."""
+        kept = self.numbers < count
+        return EmbeddedClips(self.vectors[kept], self.groups[kept], min(count, self.num_clips))
+
 
 @dataclass(frozen=True)
 class _Unit:

@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from segue.audio.evaluate.adherence import Heard
-from segue.audio.evaluate.collections import Collection, condition_of
+from segue.audio.evaluate.collections import Collection, asked_of
 from segue.audio.evaluate.evaluation import AudioEvaluation
 from segue.audio.evaluate.paired import DECK_BASELINE
 from segue.audio.evaluate.plan import CODEC, HALF, PRIOR, REAL, REFERENCE
@@ -392,18 +392,16 @@ def _written(page: Page, evaluation: AudioEvaluation, name: str, number: int) ->
     each = plan.collections[name]
     items = []
     for index, clip in enumerate(plan.clips(name)[:number]):
-        asked = _asked(evaluation, each, index)
+        asked = _asked(each, index)
         label = f"{index + 1}{f': {asked}' if asked else ''}"
         rate_hz = plan.clip_settings.rate_hz
         items.append((label, picture_of(clip, rate_hz), ogg(clip, rate_hz)))
     page.example(each.title, items)
 
 
-def _asked(evaluation: AudioEvaluation, each: Collection, index: int) -> str:
+def _asked(each: Collection, index: int) -> str:
     """Say what a clip was asked for."""
-    if not each.asked:
-        return ""
-    condition = condition_of(evaluation.plan.model, each.real[index], each.asked, index)
+    condition = asked_of(each, index)
     return condition.text or ", ".join(condition.labels)
 
 
@@ -451,7 +449,7 @@ def _how(page: Page, evaluation: AudioEvaluation) -> None:
         "were the FLAC files in the folder of work. Every number stands in metrics.json."
     )
     for reason in evaluation.left_out:
-        page.text(f"Left out: {reason}.")
+        page.text(f"Left out: {reason.rstrip('.')}.")
 
 
 def _percent(interval: Interval | None) -> str:

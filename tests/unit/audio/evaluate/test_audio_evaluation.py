@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.sounds import noise, save, tone
-from tests.tiny_audio import LABELS, RATE_HZ, write_tiny_bundle
+from tests.tiny_audio import HOP_SAMPLES, LABELS, RATE_HZ, config, write_tiny_bundle
 
 from segue.audio.data.clips import Clips
 from segue.audio.data.prepare import PrepareSettings, prepare
@@ -22,23 +23,26 @@ from segue.audio.evaluate.collections import (
     clip_paths,
     draw_real,
     load_clips,
+    load_latents,
     make_clips,
 )
-from segue.audio.evaluate.compare import Line, compare, write_comparison
+from segue.audio.evaluate.compare import Line, _clip, compare, write_comparison
 from segue.audio.evaluate.evaluation import (
     AudioEvaluation,
+    _wanted,
     evaluate,
     numbers,
     summarise,
     write_results,
 )
-from segue.audio.evaluate.plan import AudioEvaluationSettings
+from segue.audio.evaluate.pictures import maps_of
+from segue.audio.evaluate.plan import AudioEvaluationSettings, make_plan
 from segue.audio.evaluate.points import CollectionPoints
 from segue.audio.evaluate.report import write_report
-from segue.audio.signal import read_audio
+from segue.audio.signal import read_audio, resample
 from segue.core.split import SplitSettings
 from segue.core.statistics import Interval
-from segue.errors import DataError, SettingError
+from segue.errors import DataError, MissingExtraError, SettingError
 
 SETTINGS = AudioEvaluationSettings(
     clips=8, seconds=1.0, opus=(), steps=1, training_clips=12, examples=1, seed=3
@@ -173,6 +177,112 @@ def test_other_settings_are_another_folder(tmp_path: Path) -> None:
     assert len(folders) == 4
 
 
+def test_a_name_is_no_way_out_of_the_folder(tmp_path: Path) -> None:
+    settings = ClipSettings(RATE_HZ, 1, 1.0, 0)
+    for name in ("../../else", "/else", "a/b", "..", "c:\\d", "x" * 300):
+        found = clip_folder(Collection(name, name, "files"), settings, tmp_path)
+        assert found.parent == tmp_path
+        assert len(found.name) < 100
+    same = [Collection(name, name, "files") for name in ("a/b", "a-b")]
+    assert len({clip_folder(each, settings, tmp_path) for each in same}) == 2
+
+
+def test_a_bundle_of_another_rate_writes_clips_of_the_rate_of_all(tmp_path: Path) -> None:
+    slow = RATE_HZ // 2
+    written = write_tiny_bundle(tmp_path / "slow", audio={"rate_hz": slow, "channels": 1})
+    collection = Collection("slow", "slow", "generated", str(written.folder), "", count=1)
+    own, common = (ClipSettings(rate_hz, 1, 1.0, 0) for rate_hz in (slow, RATE_HZ))
+    for settings in (own, common):
+        make_clips([collection], settings, tmp_path, workers=0)
+    (at_own,), (at_common,) = (load_clips(collection, s, tmp_path) for s in (own, common))
+    assert at_common.shape == (1, RATE_HZ)
+    assert np.abs(at_own[:, -slow // 4 :]).max() > 0.01
+    assert np.abs(at_common - resample(at_own, slow, RATE_HZ)).max() < 0.002
+
+
+def test_of_a_bundle_of_one_length_only_the_clip_is_kept(tmp_path: Path) -> None:
+    codec = config()["codec"] | {"length_free": False}
+    written = write_tiny_bundle(tmp_path / "fixed", codec=codec)
+    settings = ClipSettings(RATE_HZ, 1, 0.5, 0)
+    for kind in ("generated", "prior"):
+        collection = Collection(kind, kind, kind, str(written.folder), "", count=1)
+        make_clips([collection], settings, tmp_path, workers=0)
+        (latents,) = load_latents(collection, settings, tmp_path)
+        assert len(latents) == -(-RATE_HZ // 2 // HOP_SAMPLES)
+
+
+def test_points_of_some_clips() -> None:
+    groups, numbers = np.array(["b", "a", "a", "b", "c"]), np.array([0, 1, 1, 2, 3])
+    every = CollectionPoints(np.arange(5.0)[:, None], groups, 4, 0, numbers)
+    assert every.first(3).vectors.ravel().tolist() == [0, 1, 2, 3]
+    assert every.first(3).num_clips == 3
+    assert every.one_each().vectors.ravel().tolist() == [0, 1, 2, 4]
+    assert every.one_each().num_clips == 3
+
+
+# The plan ----------------------------------------------------------------------------------------
+
+
+def test_what_no_bundle_writes_is_an_error(prepared: Path, bundle: Path, tmp_path: Path) -> None:
+    codec = config()["codec"] | {"length_free": False}
+    fixed = write_tiny_bundle(tmp_path / "fixed", codec=codec)
+    with pytest.raises(SettingError, match=r"0\.768 seconds"):
+        make_plan(str(bundle), prepared, tmp_path, SETTINGS, beside=[str(fixed.folder)])
+
+
+def test_labels_that_the_bundle_does_not_know_are_not_asked_for(
+    prepared: Path, tmp_path: Path
+) -> None:
+    other = write_tiny_bundle(tmp_path / "other", labels=["Polka", "Fado", "Raga"])
+    plan = make_plan(str(other.folder), prepared, tmp_path, SETTINGS)
+    assert not plan.collections["generated"].asked
+    assert "generated-free" not in plan.collections
+
+
+def test_without_a_reader_of_texts_the_rest_is_measured(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_: str) -> None:
+        raise MissingExtraError("no words here.")
+
+    written = write_tiny_bundle(tmp_path / "told", text={"encoder": "wordllama", "dims": 4})
+    monkeypatch.setattr("segue.audio.evaluate.plan.open_text_encoder", missing)
+    plan = make_plan(str(written.folder), prepared, tmp_path, SETTINGS)
+    assert plan.left_out == ("generated-text: no words here.",)
+    assert "generated-text" not in plan.collections
+    monkeypatch.setattr("segue.audio.evaluate.plan.open_text_encoder", lambda _: None)
+    plan = make_plan(str(written.folder), prepared, tmp_path, SETTINGS)
+    assert "generated-text" in plan.collections
+    assert not plan.left_out
+
+
+def test_clips_from_elsewhere_are_known_by_their_contents(
+    prepared: Path, bundle: Path, tmp_path: Path
+) -> None:
+    found = []
+    for seed in (1, 2):
+        folder = save(tmp_path / "x" / "a.wav", noise(1, seed, rate_hz=RATE_HZ), RATE_HZ).parent
+        plan = make_plan(str(bundle), prepared, tmp_path, SETTINGS, outside={"x": folder})
+        found.append(clip_folder(plan.collections["x"], plan.clip_settings, plan.work))
+    assert found[0] != found[1]
+
+
+def test_too_few_recordings_are_told_before_anything_is_made(
+    prepared: Path, bundle: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "few"
+    for number in range(6):
+        wave = noise(3.2, number, rate_hz=RATE_HZ)
+        save(folder / "music" / f"{number}.wav", wave, RATE_HZ)
+    settings = PrepareSettings(rate_hz=RATE_HZ, segment_seconds=1, min_seconds=1)
+    settings = settings.model_copy(
+        update={"split": SplitSettings(valid_share=0, test_share=0), "group_by": "file"}
+    )
+    prepare([folder / "music"], folder / "prepared", settings, workers=0)
+    with pytest.raises(DataError, match="3 recordings"):
+        make_plan(str(bundle), folder / "prepared", tmp_path, SETTINGS)
+
+
 # The whole ---------------------------------------------------------------------------------------
 
 
@@ -284,6 +394,56 @@ def test_every_embedding_has_its_table(
     assert second > first
 
 
+def test_a_second_clip_of_a_recording_is_no_smaller_collection(
+    evaluated: AudioEvaluation,
+) -> None:
+    points = evaluated.points["musicnn"]
+    pooled = {
+        name: CollectionPoints(
+            p.vectors,
+            np.array([f"{number % 7}" for number in p.numbers]),
+            p.num_clips,
+            0,
+            p.numbers,
+        )
+        if name in ("reference", "real", "codec", "half")
+        else p
+        for name, p in points.items()
+    }
+    found = summarise(evaluated.plan, {"musicnn": pooled}, evaluated.pairs)
+    assert set(found.equal) == {"elsewhere"}
+    table = found.equal["elsewhere"]
+    assert table.row("real").num_clips == table.row("elsewhere").num_clips == 6
+
+
+def test_another_bundle_is_judged_by_what_it_was_asked(
+    evaluated: AudioEvaluation, tmp_path: Path
+) -> None:
+    other = write_tiny_bundle(tmp_path / "other", labels=["Rock", "Fado", "Raga"]).folder
+    clip = replace(evaluated.plan.collections["real"].real[0], labels=("Jazz", "Rock"))
+    found = [
+        _wanted(evaluated.plan, Collection("x", "x", "generated", source, "", (clip,), 1, "labels"))
+        for source in (str(other), evaluated.plan.collections["generated"].source)
+    ]
+    assert found == [{"x/000000": "Rock"}, {"x/000000": "Jazz"}]
+
+
+def test_clips_of_one_recording_are_no_neighbours_on_maps(
+    evaluated: AudioEvaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+
+    def watched(latents: object, labels: object, *, groups: list[str], **_: object) -> None:
+        seen.append(groups)
+
+    monkeypatch.setattr("segue.audio.evaluate.pictures.latent_maps", watched)
+    monkeypatch.setattr("segue.audio.evaluate.pictures.latent_map_pictures", lambda _: [])
+    maps_of(evaluated)
+    names = [clip.name for clip in evaluated.plan.collections["real"].real]
+    assert seen[0][: len(names)] == names
+    assert len(seen[0]) == 4 * len(names)
+
+
 # The page ----------------------------------------------------------------------------------------
 
 
@@ -323,6 +483,14 @@ def test_an_evaluation_beside_itself_differs_in_nothing(
     assert all(line.better is None for line in found.lines)
     write_comparison(found, tmp_path / "both.html")
     assert "<audio" in (tmp_path / "both.html").read_text("utf-8")
+
+
+def test_what_was_asked_for_nothing_is_not_shown_for_what_was_asked(
+    evaluated: AudioEvaluation,
+) -> None:
+    plan = evaluated.plan
+    folder = clip_folder(plan.collections["generated"], plan.clip_settings, plan.work)
+    assert _clip(plan.folder, 0) == folder / "00000.flac"
 
 
 def test_other_music_and_settings_are_told(evaluated: AudioEvaluation, tmp_path: Path) -> None:
