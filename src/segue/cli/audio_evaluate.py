@@ -1,5 +1,6 @@
 """`segue audio evaluate | compare`: a bundle beside everything it is compared with, one page."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,8 +84,10 @@ def evaluate(
         workers=workers,
         progress=progress,
     )
+    pictures, reasons = _pictures(found, run or [], no_maps)
+    found = replace(found, left_out=(*found.left_out, *reasons))
     write_results(found)
-    page = write_report(found, pictures=_pictures(found, run or [], no_maps), progress=progress)
+    page = write_report(found, pictures=pictures, progress=progress)
     if as_json:
         print_json(numbers(found))
         return
@@ -138,24 +141,31 @@ def _folders(pairs: list[str]) -> dict[str, Path]:
                 f"--clips-of was given {pair!r}; give a name and a folder that exists, such as "
                 "original=clips/original."
             )
+        if name.strip() in found:
+            raise SettingError(f"--clips-of names {name.strip()} twice. Give each its own name.")
         found[name.strip()] = Path(folder)
     return found
 
 
 def _pictures(
     found: "AudioEvaluation", runs: list[Path], no_maps: bool
-) -> list[tuple[str, bytes, str]]:
-    """Draw the maps of the latent space, where scikit-learn is there, and the curves of runs."""
-    from segue.audio.evaluate.pictures import curve_of, maps_of
-    from segue.errors import MissingExtraError
+) -> tuple[list[tuple[str, bytes, str]], list[str]]:
+    """Draw the maps of the latent space, where that can be done, and the curves of runs.
 
-    pictures = []
+    Returns:
+        The pictures, and why there are no maps.
+    """
+    from segue.audio.evaluate.pictures import curve_of, maps_of
+    from segue.errors import DataError, MissingExtraError, SettingError
+
+    pictures: list[tuple[str, bytes, str]] = []
+    reasons: list[str] = []
     if not no_maps:
         try:
             pictures += maps_of(found)
-        except MissingExtraError as error:
-            tell(f"no maps of the latent space: {error}")
-    return [*pictures, *(curve_of(run) for run in runs)]
+        except (DataError, MissingExtraError, SettingError) as error:
+            reasons.append(f"maps of the latent space: {error}")
+    return [*pictures, *(curve_of(run) for run in runs)], reasons
 
 
 def _print(found: "AudioEvaluation") -> None:

@@ -11,7 +11,9 @@ from tests.tiny_audio import RATE_HZ, music, write_tiny_bundle
 
 from segue.audio.signal import read_audio, write_audio
 from segue.cli.audio import _wanted
+from segue.cli.audio_evaluate import _folders, _pictures
 from segue.cli.main import main
+from segue.errors import DataError, MissingExtraError, SettingError
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +202,26 @@ def test_remarks_of_decoders_do_not_reach_the_terminal(
     said_now = capfd.readouterr().err
     assert "Xing" not in said_now
     assert "seconds at" in said_now
+
+
+# evaluate ----------------------------------------------------------------------------------------
+
+
+def test_one_name_for_two_folders_of_clips_is_an_error(tmp_path: Path) -> None:
+    assert _folders([f"a={tmp_path}", f"b={tmp_path}"]) == {"a": tmp_path, "b": tmp_path}
+    with pytest.raises(SettingError, match="names a twice"):
+        _folders([f"a={tmp_path}", f" a ={tmp_path}"])
+
+
+@pytest.mark.parametrize("kind", [DataError, MissingExtraError, SettingError])
+def test_missing_maps_are_told(monkeypatch: pytest.MonkeyPatch, kind: type[Exception]) -> None:
+    def missing(_: object) -> None:
+        raise kind("no map of this")
+
+    monkeypatch.setattr("segue.audio.evaluate.pictures.maps_of", missing)
+    evaluation = object()
+    assert _pictures(evaluation, [], no_maps=False) == (  # type: ignore[arg-type]
+        [],
+        ["maps of the latent space: no map of this"],
+    )
+    assert _pictures(evaluation, [], no_maps=True) == ([], [])  # type: ignore[arg-type]

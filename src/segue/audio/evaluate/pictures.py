@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from segue.audio.evaluate.evaluation import AudioEvaluation
 from segue.audio.evaluate.latent_map import latent_map_pictures, latent_maps
 from segue.audio.evaluate.plan import CODEC, REAL
+from segue.core.maps import NEIGHBOURS
 from segue.errors import DataError
 from segue.plots.collection import png_bytes
 from segue.plots.curves import loss_curve
@@ -18,7 +19,7 @@ from segue.training.table import read_rows
 Picture = tuple[str, bytes, str]
 """Name, PNG and caption."""
 
-_FEWEST = 12
+_FEWEST = 4 * NEIGHBOURS
 """Clips that a map needs."""
 _CURVES = ("val_loss", "loss")
 
@@ -31,6 +32,7 @@ def maps_of(evaluation: AudioEvaluation) -> list[Picture]:
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
+        SettingError: nearly all clips are of one recording.
     """
     plan = evaluation.plan
     real = plan.collections[CODEC].real

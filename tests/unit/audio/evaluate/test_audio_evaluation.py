@@ -436,6 +436,8 @@ def test_clips_of_one_recording_are_no_neighbours_on_maps(
     def watched(latents: object, labels: object, *, groups: list[str], **_: object) -> None:
         seen.append(groups)
 
+    assert maps_of(evaluated) == []  # 32 clips: too few for a map, and no error
+    monkeypatch.setattr("segue.audio.evaluate.pictures._FEWEST", 12)
     monkeypatch.setattr("segue.audio.evaluate.pictures.latent_maps", watched)
     monkeypatch.setattr("segue.audio.evaluate.pictures.latent_map_pictures", lambda _: [])
     maps_of(evaluated)
