@@ -60,6 +60,13 @@ def judged(value: float, *, suspicious: float, broken: float) -> State:
     return "ok" if sign * value <= sign * suspicious else "suspicious"
 
 
+def worst(states: Iterable[State]) -> State:
+    """Return the worst of states that were judged."""
+    given = set(states)
+    order: tuple[State, ...] = ("broken", "suspicious", "ok")
+    return next((state for state in order if state in given), "not checked")
+
+
 def guarded(
     name: str, check: Callable[[], Sequence[Finding]], *, advice: str = ""
 ) -> list[Finding]:

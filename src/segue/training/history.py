@@ -196,7 +196,8 @@ def check_course(
     start = float(values[early : early + width].mean())
     end, best = float(smooth[-1]), float(smooth.min())
     detail = f"{name} {start:.4g} at {int(steps[early])}, {end:.4g} at {int(steps[-1])}"
-    if start - end < _LEAST_FALL * abs(start):
+    noise = float(np.std(np.diff(values))) * np.sqrt(1 / width)
+    if start - end < max(_LEAST_FALL * abs(start), noise):
         known = untrained is not None and start < _UNTRAINED_SHARE * untrained
         if known and end - start < _RISE_SUSPICIOUS * abs(start):
             advice = "Right for weights that were trained before; otherwise see one-batch overfit."

@@ -14,7 +14,7 @@ from segue.audio.evaluate.reconstruction import (
     multi_resolution_stft,
 )
 from segue.audio.evaluate.tones import hiss, tones_db
-from segue.core.findings import Finding, State, judged
+from segue.core.findings import Finding, State, judged, worst
 from segue.core.progress import Progress, silent, track
 
 ROUND_TRIP_SUSPICIOUS: Final = 0.6
@@ -26,6 +26,10 @@ DEAD_NATS: Final = 0.01
 
 DEAD_VARIANCE: Final = 1e-4
 _DEAD_SHARE_BROKEN = 0.9
+
+SAME_SUSPICIOUS: Final = 0.9
+SAME_BROKEN: Final = 0.97
+"""Distance of what is decoded from its clip, in distances from another clip: 1 tells nothing apart."""
 
 _SILENCE_SUSPICIOUS, _SILENCE_BROKEN = -50.0, -20.0
 _TONES_SUSPICIOUS, _TONES_BROKEN = 15.0, 30.0
@@ -77,12 +81,24 @@ def check_round_trip(sound: Sound, decoded: Sequence[Array]) -> Finding:
         )
     far, mute, halved, stft, stft_mute = np.mean(rows, axis=0)
     share = max(far / mute, stft / stft_mute)
+    others = [*decoded[1:], decoded[0]]
+    apart = np.mean(
+        [
+            log_spectral_distance(clip, made[:, : clip.shape[1]])
+            for clip, made in zip(sound.clips, others, strict=True)
+        ]
+    )
     source = "" if sound.real else " of composed signals"
     detail = (
         f"{far:.1f} dB from the clips{source}; a halved spectrogram is {halved:.1f} dB away and "
-        f"silence {mute:.1f} dB; STFT distance {stft:.2f}, of silence {stft_mute:.2f}"
+        f"silence {mute:.1f} dB; STFT distance {stft:.2f}, of silence {stft_mute:.2f}; what other "
+        f"clips became is {apart:.1f} dB away"
     )
-    state = judged(share, suspicious=ROUND_TRIP_SUSPICIOUS, broken=ROUND_TRIP_BROKEN)
+    states = [
+        judged(share, suspicious=ROUND_TRIP_SUSPICIOUS, broken=ROUND_TRIP_BROKEN),
+        judged(far / apart, suspicious=SAME_SUSPICIOUS, broken=SAME_BROKEN),
+    ]
+    state = worst(states)
     loudest = max(float(np.abs(clip).max()) for clip in decoded)
     if loudest < 1e-4:
         return Finding(name, "broken", f"it decodes silence (peak {loudest:.1g}); {detail}", _CURE)

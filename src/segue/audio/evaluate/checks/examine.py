@@ -45,7 +45,7 @@ from segue.audio.loaded import AudioModel
 from segue.core.config import load
 from segue.core.findings import Finding, first_broken, guarded
 from segue.core.progress import Progress, silent
-from segue.errors import BundleError
+from segue.errors import BundleError, SegueError
 from segue.runtime.bundle import Bundle, list_bundles
 from segue.training.checkpoints import check_checkpoints
 from segue.training.history import RunRecord, check_history
@@ -210,13 +210,28 @@ class _Diffusion:
         return max(patch, frames - frames % patch)
 
     @cached_property
-    def first_stage(self) -> FirstStage | None:
-        """The autoencoder: that which was named, else one of the name that the run states."""
+    def opened(self) -> FirstStage | SegueError | None:
+        """The autoencoder, named or of the name that the run states, or why it cannot be opened."""
         source = self.choices.autoencoder or self._beside()
         if source is None:
             return None
-        longest = max(self.recipe.batches.lengths)
-        return open_first_stage(source, clip_frames=longest)
+        try:
+            return open_first_stage(source, clip_frames=max(self.recipe.batches.lengths))
+        except SegueError as error:
+            return error
+
+    @property
+    def first_stage(self) -> FirstStage | None:
+        """The autoencoder, where it can be opened and makes such latents."""
+        opened = self.opened
+        if not isinstance(opened, FirstStage) or made_by(opened) != self.shape:
+            return None
+        return opened
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Channels of the latents, and samples of a frame."""
+        return len(self.info["mean"]), int(self.info["hop_samples"])
 
     def _beside(self) -> str | None:
         """Look for the autoencoder beside the run, and among the shipped bundles."""
@@ -289,21 +304,26 @@ def examine_diffusion(record: RunRecord, choices: Choices) -> list[Finding]:
 
 def _first_stage(run: _Diffusion) -> list[Finding]:
     """Judge the autoencoder of a diffusion run."""
-    if run.first_stage is None:
+    opened = run.opened
+    if opened is None:
         name = run.info.get("autoencoder", {}).get("name")
         detail = f"the autoencoder {name!r} is not at hand"
         return [Finding("codec round trip", "not checked", detail, _NO_CODEC)]
-    codec = run.first_stage.codec
-    made = (codec.settings.latent_channels, codec.settings.hop_samples)
-    wanted = (len(run.info["mean"]), run.info["hop_samples"])
-    if made != wanted:
+    if isinstance(opened, SegueError):
+        return [Finding("encoder", "broken", str(opened), _NO_CODEC)]
+    if (made := made_by(opened)) != run.shape:
         detail = (
-            f"{run.first_stage.name} makes {made[0]} channels every {made[1]} samples, the latents "
-            f"have {wanted[0]} every {wanted[1]}"
+            f"{opened.name} makes {made[0]} channels every {made[1]} samples, the latents have "
+            f"{run.shape[0]} every {run.shape[1]}"
         )
         return [Finding("encoder", "broken", detail, _NO_CODEC)]
-    found = [check_encoder(run.info, run.first_stage.encoder_sha256, name=run.first_stage.name)]
-    return found + _codec_findings(codec, run.choices, run.recipe.encode)
+    found = [check_encoder(run.info, opened.encoder_sha256, name=opened.name)]
+    return found + _codec_findings(opened.codec, run.choices, run.recipe.encode)
+
+
+def made_by(stage: FirstStage) -> tuple[int, int]:
+    """Return the channels of the latents that an autoencoder makes, and samples of a frame."""
+    return stage.codec.settings.latent_channels, stage.codec.settings.hop_samples
 
 
 def _statistics(run: _Diffusion) -> list[Finding]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from segue.audio.diffusion.noise import FrameNoise
 from segue.audio.diffusion.samplers import SamplerSettings, make_sampler
 from segue.audio.diffusion.schedules import Latents, Schedule
-from segue.core.findings import Finding, judged
+from segue.core.findings import Finding, judged, worst
 
 MEANS: Final = (0.0, 0.5, -0.5, 1.0)
 DEVIATIONS: Final = (1.0, 0.5, 1.0, 0.7)
@@ -74,21 +74,21 @@ def check_sampler(settings: SamplerSettings, schedule: Schedule, *, frames: int)
     drawn = _draw(plain, schedule, known, known, frames=frames)
     off = float(np.abs(drawn.mean(axis=(0, 2)) - mean).max())
     ratios = drawn.std(axis=(0, 2)) / deviation
-    worst = float(ratios[np.abs(np.log(np.maximum(ratios, 1e-9))).argmax()])
+    furthest = float(ratios[np.abs(np.log(np.maximum(ratios, 1e-9))).argmax()])
     states = [
         judged(off, suspicious=_MEAN_SUSPICIOUS, broken=_MEAN_BROKEN),
-        judged(abs(worst - 1), suspicious=_SCALE_SUSPICIOUS, broken=_SCALE_BROKEN),
+        judged(abs(furthest - 1), suspicious=_SCALE_SUSPICIOUS, broken=_SCALE_BROKEN),
     ]
-    state = next((s for s in ("broken", "suspicious") if s in states), "ok")
+    state = worst(states)
     detail = (
         f"{told}: of a known normal distribution the means come out {off:.2f} off at most, the "
-        f"deviations {worst:.2f} times what they are"
+        f"deviations {furthest:.2f} times what they are"
     )
     advice = (
         "Raise sampling.steps, or choose euler, heun or dpm++2m for few steps; ddpm needs a step for "
         "every step of its schedule."
     )
-    found = [Finding(name, state, detail, "" if state == "ok" else advice)]  # type: ignore[arg-type]
+    found = [Finding(name, state, detail, "" if state == "ok" else advice)]
     return found + _check_guidance(settings, schedule, frames=frames)
 
 

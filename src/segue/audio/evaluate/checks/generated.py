@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segue.audio.condition import Condition
-from segue.audio.evaluate.health import ClipHealth, clip_health
-from segue.audio.generate import Maker
+from segue.audio.evaluate.health import SILENT_LUFS, ClipHealth, clip_health
+from segue.audio.generate import Maker, level_gain
 from segue.audio.loaded import AudioModel
+from segue.audio.loudness import measure
 from segue.core.findings import Finding
 from segue.core.progress import Progress, silent, track
 
@@ -88,8 +89,14 @@ def check_clips(
     if not all(np.isfinite(clip.audio).all() for clip in clips):
         advice = "See the weights and the codec round trip."
         return [*found, Finding("silence", "broken", "the sound is not finite", advice)]
-    measured = [clip_health(np.clip(clip.audio, -8, 8), rate_hz) for clip in clips]
-    return [*found, _sound_finding(measured, loudness_lufs)]
+    raw = [measure(clip.audio, rate_hz) for clip in clips]
+    levels = [each.loudness_lufs for each in raw]
+    # What is written is brought to a level first, so only what is left afterwards is heard.
+    heard = [
+        clip_health(clip.audio * np.float32(level_gain(each, loudness_lufs)), rate_hz)
+        for clip, each in zip(clips, raw, strict=True)
+    ]
+    return [*found, _sound_finding(heard, levels, loudness_lufs)]
 
 
 def _latents_finding(ratios: Sequence[float]) -> Finding:
@@ -108,13 +115,18 @@ def _latents_finding(ratios: Sequence[float]) -> Finding:
     return Finding(name, "ok", detail)
 
 
-def _sound_finding(measured: Sequence[ClipHealth], loudness_lufs: float) -> Finding:
-    """Judge clips by level, clipping, silence and offset."""
+def _sound_finding(
+    measured: Sequence[ClipHealth], raw_lufs: Sequence[float], loudness_lufs: float
+) -> Finding:
+    """Judge clips by level as they are decoded, and by clipping, silence and offset as written."""
     name = "silence"
-    mute = sum(clip.is_silent for clip in measured)
+    mute = sum(
+        clip.is_silent or level < SILENT_LUFS
+        for clip, level in zip(measured, raw_lufs, strict=True)
+    )
     clipped = sum(clip.is_clipped for clip in measured)
     offset = sum(clip.has_offset for clip in measured)
-    levels = [clip.loudness_lufs for clip in measured if not clip.is_silent]
+    levels = [level for level in raw_lufs if math.isfinite(level)]
     level = float(np.mean(levels)) if levels else -math.inf
     detail = (
         f"of {len(measured)} clips {mute} silent, {clipped} clipped, {offset} with an offset; "
