@@ -92,7 +92,14 @@ def prepared_audio(
     return folder
 
 
-def toy_encode(folder: Path, output: Path, encoder: Any = None, **settings: Any) -> dict[str, Any]:
+def toy_encode(
+    folder: Path,
+    output: Path,
+    encoder: Any = None,
+    *,
+    told: Callable[[str], None] | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
     """Encode a prepared folder with the toy autoencoder, or with another encoder."""
     return encode_folder(
         folder,
@@ -100,6 +107,7 @@ def toy_encode(folder: Path, output: Path, encoder: Any = None, **settings: Any)
         encoder or torch_encoder(ToyAutoencoder()),
         autoencoder={"name": "toy", "sha256": "0" * 64},
         settings=CacheSettings.model_validate({"chunk_s": 1.0} | settings),
+        told=told,
     )
 
 

@@ -197,6 +197,7 @@ def _latents_of(
         autoencoder={"name": autoencoder.name, "encoder_sha256": encoder_hash(model)},
         settings=settings,  # type: ignore[arg-type]  # a CacheSettings, whose module brings torch
         progress=progress,
+        told=tell if is_first_process() else None,
     )
     return folder
 

@@ -7,12 +7,14 @@ A latents folder holds::
     levels.<split>.f16          level of every frame in dB of full scale, to tell silence
     recordings.<split>.csv      name, label, offset_frames, num_frames, labels, captions
     latents.json                spec, labels, what was encoded with what; written last
+    words.sha256                hash of the prepared folder's labels and captions when last read
 
 Frames stand one after another because a crop is then one contiguous read. Work goes recording by
 recording into files beside the final ones; what was killed goes on behind the last whole recording.
 """
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -42,6 +44,7 @@ FORMAT = 1
 INFO = "latents.json"
 """Name of the file that describes a latents folder."""
 _STAGE = "stage.json"
+_WORDS = "words.sha256"
 _BYTES = 2
 _LOWEST_DEVIATION = 1e-4
 _BLOCK_FRAMES = 65_536
@@ -218,8 +221,12 @@ def encode_folder(
     autoencoder: dict[str, Any],
     settings: CacheSettings | None = None,
     progress: Progress = silent,
+    told: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Encode every split of a prepared folder.
+
+    Latents that are there stay; labels and captions that were given to the prepared folder since then
+    take the place of theirs. What was given to the latents alone stays until that happens.
 
     Args:
         folder: as ``segue audio prepare`` wrote it.
@@ -228,6 +235,7 @@ def encode_folder(
         autoencoder: name and hash of the autoencoder, kept with the latents.
         settings: see `CacheSettings`.
         progress: told of every recording.
+        told: called with a sentence where labels or captions were taken over.
 
     Returns:
         Contents of ``latents.json``.
@@ -243,7 +251,7 @@ def encode_folder(
     }
     key = _key(folder, splits["train"], encoder, autoencoder, settings)
     if (info := _finished(output, key)) is not None:
-        return info
+        return _take_words(output, splits, info, told)
     output.mkdir(parents=True, exist_ok=True)
     write_text(output / _STAGE, json.dumps(key, indent=1) + "\n")
     total = sum(len(audio.recordings) for audio in splits.values())
@@ -251,6 +259,7 @@ def encode_folder(
         for name, audio in splits.items():
             _encode_split(output, name, audio, encoder, settings, advance)
     info = key | _measure(output, splits, encoder)
+    write_text(output / _WORDS, _words_hash(splits) + "\n")
     write_text(output / INFO, json.dumps(info, indent=1) + "\n")
     (output / _STAGE).unlink()
     return info
@@ -301,6 +310,59 @@ def _finished(output: Path, key: dict[str, Any]) -> dict[str, Any] | None:
         if name == INFO:
             return found
     return None
+
+
+def _take_words(
+    output: Path,
+    splits: dict[str, Clips],
+    info: dict[str, Any],
+    told: Callable[[str], None] | None,
+) -> dict[str, Any]:
+    """Give latents the labels and captions that their prepared folder was given since they were made.
+
+    Nothing is written where they agree, so that a run can go on. Labels that are known keep their
+    place, because the weights of a model go by it.
+
+    Returns:
+        Contents of ``latents.json``.
+    """
+    mark, now = output / _WORDS, _words_hash(splits)
+    if mark.is_file() and mark.read_text("utf-8").strip() == now:
+        return info
+    lists, changed = {}, 0
+    for split, audio in splits.items():
+        given = {row.name: row for row in audio.recordings}
+        old = read_cached(output / f"recordings.{split}.csv")
+        lists[split] = [_with_words(row, given.get(row.name)) for row in old]
+        changed += sum(a != b for a, b in zip(old, lists[split], strict=True))
+    if changed:
+        # The list of labels first: what is killed in between must not leave one without a place.
+        new = [label for label in splits["train"].labels if label not in info["labels"]]
+        info = info | {"labels": [*info["labels"], *new]}
+        write_text(output / INFO, json.dumps(info, indent=1) + "\n")
+        for split, rows in lists.items():
+            write_cached(output / f"recordings.{split}.csv", rows)
+        if told is not None:
+            told(f"{output}: {changed} recordings have other labels or captions now, as prepared")
+    write_text(mark, now + "\n")
+    return info
+
+
+def _words_hash(splits: dict[str, Clips]) -> str:
+    """Return a hash of all labels and captions of a prepared folder."""
+    rows = [
+        (name, row.name, row.label, row.labels, row.captions)
+        for name, audio in splits.items()
+        for row in audio.recordings
+    ]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _with_words(row: CachedRecording, given: Recording | None) -> CachedRecording:
+    """Return a row with the labels and captions of a recording, where there is one."""
+    if given is None:
+        return row
+    return row._replace(label=given.label, labels=given.labels, captions=given.captions)
 
 
 def _row_bytes(settings: CacheSettings, latent_channels: int) -> dict[str, int]:

@@ -79,16 +79,49 @@ def test_names_may_lack_their_first_folder(folder: Path) -> None:
     assert Clips(folder).recordings[0].label == "zither"
 
 
-def test_latents_of_a_relabelled_folder_go_on(folder: Path, tmp_path: Path) -> None:
-    first = toy_encode(folder, tmp_path / "latents")
+def test_latents_take_the_labels_that_their_folder_was_given_since(
+    folder: Path, tmp_path: Path
+) -> None:
+    latents, said = tmp_path / "latents", list[str]()
+    first = toy_encode(folder, latents)
+    before = sounds(latents)
     relabel(folder, metadata=TABLE)
-    relabel(tmp_path / "latents", metadata={"train0.wav": Metadata(Words(("mine",)))})
-    again = toy_encode(folder, tmp_path / "latents")
-    assert again["mean"] == first["mean"]
-    assert Latents(tmp_path / "latents", "train").recordings[0].label == "mine"
+    again = toy_encode(folder, latents, told=said.append)
     fresh = toy_encode(folder, tmp_path / "fresh")
     assert fresh["dataset"] == first["dataset"]
-    assert Latents(tmp_path / "fresh", "train").recordings[0].captions == ("a low zither",)
+    assert (again["mean"], sounds(latents)) == (first["mean"], before)
+    assert again["labels"] == Latents(latents, "train").labels
+    assert again["labels"][: len(first["labels"])] == first["labels"]
+    assert set(again["labels"]) == set(fresh["labels"])
+    for split in ("train", "valid"):
+        rows = [Latents(path, split).recordings for path in (latents, tmp_path / "fresh")]
+        assert rows[0] == rows[1]
+    assert len(said) == 1
+    assert "other labels" in said[0]
+
+
+def test_what_latents_alone_were_given_stays(folder: Path, tmp_path: Path) -> None:
+    latents, said = tmp_path / "latents", list[str]()
+    toy_encode(folder, latents)
+    relabel(latents, metadata={"train0.wav": Metadata(Words(("mine",)))})
+    toy_encode(folder, latents, told=said.append)
+    assert Latents(latents, "train").recordings[0].label == "mine"
+    assert not said
+
+
+def test_latents_of_an_older_version_are_left_alone_where_nothing_differs(
+    folder: Path, tmp_path: Path
+) -> None:
+    latents = tmp_path / "latents"
+    toy_encode(folder, latents)
+    (latents / "words.sha256").unlink()
+    times = {path: path.stat().st_mtime_ns for path in latents.glob("*.[cj]s*")}
+    toy_encode(folder, latents)
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    (latents / "words.sha256").unlink()
+    relabel(folder, metadata=TABLE)
+    toy_encode(folder, latents)
+    assert Latents(latents, "train").recordings[0].label == "zither"
 
 
 def test_what_is_no_such_folder_is_told(tmp_path: Path) -> None:
