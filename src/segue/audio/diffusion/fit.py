@@ -60,7 +60,7 @@ def fit(
     if init_from is not None and not folder.last.exists():
         text = recipe.text.encoder if recipe.text is not None else None
         load_into(task.model, init_from, labels=train.latents.labels, text=text)
-    folder.begin(recipe, resume=resume, inputs={LATENTS_FILE: sha256_of(data / LATENTS_FILE)})
+    folder.begin(recipe, resume=resume, inputs=_inputs(data))
     folder.keep(data / LATENTS_FILE)
     return fit_recipe(
         task,
@@ -72,6 +72,12 @@ def fit(
         report=report,
         progress=progress,
     )
+
+
+def _inputs(data: Path) -> dict[str, str]:
+    """Return the hashes of what fixes a training: the latents' scale and labels, and who has which."""
+    lists = sorted(data.glob("recordings.*.csv"))
+    return {path.name: sha256_of(path) for path in (data / LATENTS_FILE, *lists)}
 
 
 def make_batches(

@@ -70,6 +70,20 @@ def test_a_run_that_is_taken_up_again_has_the_same_trace(latents: Path, run: Pat
         assert torch.equal(values, other["state_dict"][name])
 
 
+def test_a_run_does_not_go_on_with_other_labels(latents: Path, tmp_path: Path):
+    shutil.copytree(latents, tmp_path / "latents")
+    table = tmp_path / "latents" / "recordings.train.csv"
+    toy_fit(tmp_path / "latents", tmp_path / "run", trainer__max_steps=1)
+    # A run of an older version noted latents.json alone, and goes on.
+    noted = RunFolder(tmp_path / "run").starts()
+    del noted[0]["inputs"][table.name]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(noted))
+    toy_fit(tmp_path / "latents", tmp_path / "run", trainer__max_steps=1)
+    table.write_text(table.read_text().replace(LABELS[0], LABELS[1]))
+    with pytest.raises(SettingError, match=r"other inputs \(recordings.train.csv\)"):
+        toy_fit(tmp_path / "latents", tmp_path / "run", trainer__max_steps=1)
+
+
 def test_the_average_is_what_is_read(run: Path, latents: Path):
     averaged = load_diffusion(run, checkpoint="last")
     checkpoint = torch.load(RunFolder(run).last, weights_only=True)
