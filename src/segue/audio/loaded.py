@@ -204,7 +204,13 @@ class AudioModel:
                 f"The model {self.name} wants texts of {settings.dims} numbers, but "
                 f"{encoder.name} gives {encoder.dims}. Export the bundle again."
             )
-        return np.asarray(encoder.encode([text.strip()])[0], np.float32)
+        found = np.asarray(encoder.encode([text.strip()])[0], np.float32)
+        if not found.any():
+            raise SettingError(
+                f"The text encoder {encoder.name} knows no word of {text.strip()!r}, so nothing would be "
+                "asked for. Say it in other words, in English."
+            )
+        return found
 
     def settings(self, **values: Any) -> SamplerSettings:
         """Return the bundle's sampling settings with a user's own in their place; None is unset.

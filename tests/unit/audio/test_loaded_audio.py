@@ -87,6 +87,19 @@ def test_a_text_is_read_by_the_encoder_of_the_bundle(
         other.told(Condition(text="slow"))
 
 
+def test_a_text_of_which_nothing_is_known_is_refused(
+    model: AudioModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = toy_text.ToyTexts()
+    monkeypatch.setattr(encoder, "encode", lambda texts: np.zeros((len(texts), toy_text.DIMS)))
+    toy_text.install(monkeypatch, encoder)
+    parts = read_parts(config(text={"encoder": "toy", "dims": toy_text.DIMS}), where="a test")
+    knows = with_network(model, Watched(), text=parts.text)
+    with pytest.raises(SettingError, match="knows no word of 'qqqq'"):
+        knows.told(Condition(text=" qqqq "))
+    assert not knows.told(Condition(text=" ")).text.any()
+
+
 def test_text_that_a_model_does_not_know_is_refused(model: AudioModel) -> None:
     with pytest.raises(SettingError, match=r"not trained with text.*labels: Jazz, Rock, Hip-Hop"):
         model.told(Condition(text="slow piano"))
