@@ -57,7 +57,7 @@ caption { text-align: left; padding-bottom: .5rem; caption-side: top; font-size:
 th, td { padding: .35rem .8rem; border-bottom: 1px solid var(--line); text-align: left;
   vertical-align: top; }
 thead th { background: var(--band); border-bottom: 2px solid var(--line); vertical-align: bottom; }
-tbody th { font-weight: 500; min-width: 9rem; }
+tbody th { font-weight: 500; min-width: 12rem; }
 th.number, td.number { text-align: right; white-space: nowrap; }
 td.best { background: var(--best); font-weight: 700; }
 figure { margin: 1.25rem 0; }
