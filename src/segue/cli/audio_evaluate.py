@@ -35,7 +35,8 @@ def evaluate(
     steps: Annotated[int | None, typer.Option(min=1, help="Of the sampler.")] = None,
     guidance: Annotated[float | None, typer.Option(help="How much labels are exaggerated.")] = None,
     beside: Annotated[
-        list[str] | None, typer.Option(help="A further bundle; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="[NAME=]BUNDLE", help="A further bundle; may be repeated."),
     ] = None,
     others: Annotated[
         list[str] | None,
@@ -79,7 +80,7 @@ def evaluate(
         data,
         output,
         settings=_settings(settings or [], given),
-        beside=beside or (),
+        beside=_bundles(beside or []),
         outside=_folders(others or []),
         workers=workers,
         progress=progress,
@@ -144,6 +145,29 @@ def _folders(pairs: list[str]) -> dict[str, Path]:
         if name.strip() in found:
             raise SettingError(f"--clips-of names {name.strip()} twice. Give each its own name.")
         found[name.strip()] = Path(folder)
+    return found
+
+
+def _bundles(given: list[str]) -> dict[str, str]:
+    """Read NAME=BUNDLE; without a name, a bundle has that of its folder."""
+    from segue.errors import SettingError
+
+    found: dict[str, str] = {}
+    for each in given:
+        name, equals, bundle = ("", "", each) if Path(each).exists() else each.partition("=")
+        if not equals:
+            bundle = each
+            name = Path(each).name.strip(".") or Path(each).resolve().name
+        if not name.strip() or not bundle.strip():
+            raise SettingError(
+                f"--beside was given {each!r}; give a bundle, or a name and a bundle, such as "
+                "long=bundles/ldmg-small."
+            )
+        if name.strip() in found:
+            raise SettingError(
+                f"--beside names {name.strip()} twice. Give each its own name: NAME=BUNDLE."
+            )
+        found[name.strip()] = bundle.strip()
     return found
 
 

@@ -3,11 +3,14 @@
 import contextlib
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from segue.errors import DataError
+
+_LONGEST_NAME = 60
 
 
 @contextlib.contextmanager
@@ -66,3 +69,11 @@ def sha256_of(path: Path | str) -> str:
     """Return the hexadecimal SHA-256 of a file, read in pieces."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def safe_name(text: str) -> str:
+    """Return a text as a name of a file on every system: letters, digits, ``-`` and ``_``.
+
+    Everything else becomes one ``-``, and long texts are cut: different texts may get the same name.
+    """
+    return re.sub(r"[^\w-]+", "-", text).strip("-")[:_LONGEST_NAME] or "unnamed"

@@ -11,7 +11,7 @@ from tests.tiny_audio import RATE_HZ, music, write_tiny_bundle
 
 from segue.audio.signal import read_audio, write_audio
 from segue.cli.audio import _wanted
-from segue.cli.audio_evaluate import _folders, _pictures
+from segue.cli.audio_evaluate import _bundles, _folders, _pictures
 from segue.cli.main import main
 from segue.errors import DataError, MissingExtraError, SettingError
 
@@ -225,3 +225,18 @@ def test_missing_maps_are_told(monkeypatch: pytest.MonkeyPatch, kind: type[Excep
         ["maps of the latent space: no map of this"],
     )
     assert _pictures(evaluation, [], no_maps=True) == ([], [])  # type: ignore[arg-type]
+
+
+def test_bundles_beside_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    odd = tmp_path / "a=b"
+    odd.mkdir()
+    assert _bundles(["small", " x = runs/small", str(odd), "y=a=b"]) == {
+        "small": "small", "x": "runs/small", "a=b": str(odd), "y": "a=b",
+    }  # fmt: skip
+    for given in (["=small"], ["x="]):
+        with pytest.raises(SettingError, match="give a bundle, or a name and a bundle"):
+            _bundles(given)
+    for given in (["a/small", "b/small"], ["x=a", "x=b"]):
+        with pytest.raises(SettingError, match=r"twice.*NAME=BUNDLE"):
+            _bundles(given)

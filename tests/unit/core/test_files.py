@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from segue.core.files import atomic_path, sha256_of, write_bytes, write_text
+from segue.core.files import atomic_path, safe_name, sha256_of, write_bytes, write_text
 from segue.errors import DataError
 
 
@@ -61,3 +61,18 @@ def test_hashes_are_those_of_hashlib(tmp_path: Path) -> None:
     content = bytes(range(256)) * 5000
     write_bytes(tmp_path / "a", content)
     assert sha256_of(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("small model, best of 4", "small-model-best-of-4"),
+        ("../../else", "else"),
+        ("c:\\d?*", "c-d"),
+        ("Dvořák_2", "Dvořák_2"),
+        ("..", "unnamed"),
+        ("x" * 300, "x" * 60),
+    ],
+)
+def test_a_name_of_a_file_is_one_on_every_system(text: str, name: str) -> None:
+    assert safe_name(text) == name

@@ -25,7 +25,7 @@ from segue.audio.loaded import AudioModel
 from segue.audio.loudness import Measures
 from segue.audio.signal import mix, read_audio, resample, write_audio
 from segue.audio.sound import Tape, cut, of_array
-from segue.core.files import atomic_path, write_text
+from segue.core.files import atomic_path, safe_name, write_text
 from segue.core.pool import run_jobs
 from segue.core.progress import Progress, silent
 from segue.core.seeds import generator
@@ -34,13 +34,16 @@ from segue.units import seconds_to_samples
 
 Audio = NDArray[np.float32]
 
+FORMAT: Final = 1
+"""Goes up where the same collection would be made otherwise; older clips are then made again."""
+
 CLIPS_PER_UNIT: Final = 8
 ENDINGS: Final = frozenset({".flac", ".mp3", ".ogg", ".opus", ".wav"})
 """Of clips that were made elsewhere."""
 
 _QUIET = 1e-3
 _TRIES = 8
-_LONGEST_NAME = 60
+_TOLERANCE_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -110,9 +113,21 @@ class Collection:
         text = "\n".join(f"{clip.sha256} {clip.start_sample}" for clip in self.real)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def _drawn(self) -> list[Any]:
+        """Return what clips take from the real ones: their sound, or what is asked for."""
+        if self.kind != "generated":
+            return [[clip.sha256, clip.start_sample] for clip in self.real]
+        if not self.asked:
+            return []
+        return [clip.captions if self.asked == "text" else clip.labels for clip in self.real]
+
     def identity(self, settings: "ClipSettings") -> str:
-        """Return a hash of everything that its clips depend on."""
-        text = json.dumps([asdict(self), asdict(settings)], sort_keys=True)
+        """Return a hash of everything that its clips depend on: contents, never paths or titles."""
+        rate = self.source if self.kind == "opus" else ""
+        parts = [FORMAT, CLIPS_PER_UNIT, self.name, self.kind, rate, self.stamp, self.count]
+        text = json.dumps(
+            [*parts, self.asked, self.options, self._drawn(), asdict(settings)], sort_keys=True
+        )
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -255,8 +270,7 @@ def _units(collection: Collection, settings: ClipSettings, folder: Path) -> Iter
 
 def clip_folder(collection: Collection, settings: ClipSettings, folder: Path) -> Path:
     """Return where the clips of a collection lie."""
-    kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in collection.name)[:_LONGEST_NAME]
-    return folder / f"{kept}-{collection.identity(settings)}"
+    return folder / f"{safe_name(collection.name)}-{collection.identity(settings)}"
 
 
 def clip_paths(collection: Collection, settings: ClipSettings, folder: Path) -> list[Path]:
@@ -467,6 +481,34 @@ def outside_clips(folder: Path) -> list[Path]:
     if not found:
         raise DataError(f"{folder} holds no sound files ({', '.join(sorted(ENDINGS))}).")
     return found
+
+
+def check_lengths(paths: Sequence[Path], seconds: float) -> None:
+    """Refuse clips that are too short: filled up with silence, they would be judged for it.
+
+    Args:
+        paths: sound files.
+        seconds: what they last at least, but for 50 ms.
+
+    Raises:
+        DataError: one is shorter, or cannot be read.
+    """
+    lengths = [(_seconds_of(path), path) for path in paths]
+    shortest, path = min(lengths)
+    if shortest < seconds - _TOLERANCE_S:
+        raise DataError(
+            f"{path} lasts {shortest:.2f} seconds, but clips of {seconds:g} are compared. Ask for "
+            f"--seconds {shortest:.2f} or less, or give longer clips."
+        )
+
+
+def _seconds_of(path: Path) -> float:
+    import soundfile
+
+    try:
+        return float(soundfile.info(str(path)).duration)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise DataError(f"{path} cannot be read ({error}).") from error
 
 
 @lru_cache(maxsize=4)

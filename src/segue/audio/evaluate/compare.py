@@ -21,6 +21,7 @@ from segue.training.table import read_rows
 Good = Literal["low", "high", "near one", "none"]
 
 _MUST_AGREE: Final = ("clips", "seconds", "split", "embeddings", "seed")
+_SAMPLING: Final = ("sampler", "steps", "guidance")
 _NUM_EXAMPLES: Final = 4
 
 
@@ -185,6 +186,20 @@ def _warnings(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[s
             yield (
                 f"Measured with another setting of {name} ({values[0]} and {values[1]}): distances do "
                 "not compare."
+            )
+    versions = first.get("segue"), second.get("segue")
+    if versions[0] != versions[1]:
+        yield (
+            f"Measured by other versions of Segue ({versions[0]} and {versions[1]}): measures may have "
+            "changed."
+        )
+    sampling = [one.get("sampling") or {} for one in (first, second)]
+    for name in _SAMPLING:
+        values = sampling[0].get(name), sampling[1].get(name)
+        if values[0] != values[1]:
+            yield (
+                f"Generated with another {name} ({values[0]} and {values[1]}): what differs may be due "
+                "to that."
             )
     prints = [one["collections"]["reference"].get("music") for one in (first, second)]
     if prints[0] != prints[1]:

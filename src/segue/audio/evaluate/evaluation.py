@@ -121,7 +121,7 @@ def evaluate(
     folder: Path,
     *,
     settings: AudioEvaluationSettings | None = None,
-    beside: Sequence[str] = (),
+    beside: Sequence[str] | Mapping[str, str] = (),
     outside: Mapping[str, Path] | None = None,
     workers: int | None = None,
     progress: Progress = silent,
@@ -136,7 +136,8 @@ def evaluate(
         data: the prepared folder that it was trained on.
         folder: where results are kept; made where missing.
         settings: how much is measured.
-        beside: further bundles, which generate clips as well.
+        beside: further bundles, which generate clips as well; by the name that tables give them, or
+            under the names of their folders.
         outside: folders of clips that were made elsewhere, by the name that tables give them.
         workers: processes, as many as cores by default; 0 works in this one.
         progress: who listens.
@@ -321,9 +322,14 @@ def _memory(
     seed = plan.settings.seed
     training = points[TRAINING]
     real = embedding_matches(points[HELD_OUT].by_clip(), training)
+    heard = [f"{clip.split}/{clip.name}" for clip in held.real]
     found = {
         "embedding": memorisation(
-            "embedding", embedding_matches(points[name].by_clip(), training), real, seed=seed
+            "embedding",
+            embedding_matches(points[name].by_clip(), training),
+            real,
+            recordings=heard,
+            seed=seed,
         )
     }
     music = Clips(Path(plan.collections[TRAINING].real[0].folder), "train")
@@ -337,7 +343,9 @@ def _memory(
         progress=progress,
     )
     count = plan.collections[name].count
-    found["spectral"] = memorisation("spectral", matches[:count], matches[count:], seed=seed)
+    found["spectral"] = memorisation(
+        "spectral", matches[:count], matches[count:], recordings=heard, seed=seed
+    )
     return found
 
 

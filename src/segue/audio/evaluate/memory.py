@@ -71,7 +71,7 @@ class Memorisation:
     Attributes:
         measure: ``embedding`` or ``spectral``.
         flag_rate: share of generated clips nearer than 95 % of the real ones, with a 95 % interval
-            over clips of both; 0.05 is what real clips have.
+            over generated clips and real recordings; 0.05 is what real clips have.
         threshold: closeness from which a clip is flagged.
         flagged: the flagged clips' matches, nearest first.
         generated_quantiles: 5, 25, 50, 75, 95, 100 % of the generated clips' closeness.
@@ -98,6 +98,7 @@ def memorisation(
     generated: Sequence[Match],
     real: Sequence[Match],
     *,
+    recordings: Sequence[str] | None = None,
     seed: int = 0,
     num_draws: int = 1000,
 ) -> Memorisation:
@@ -108,11 +109,14 @@ def memorisation(
         generated: match of each generated clip.
         real: match of each real clip that no training saw, found in the same training music; clips as
             long as the generated ones (a longer one has more chances).
+        recordings: recording of each real clip; its clips are drawn together by the bootstrap. Each
+            clip its own by default.
         seed: of the bootstrap.
         num_draws: of the bootstrap.
 
     Raises:
         DataError: there is no generated, or fewer than 20 real clips.
+        SettingError: there are not as many recordings as real clips.
     """
     made = np.array([match.closeness for match in generated])
     true = np.array([match.closeness for match in real])
@@ -121,12 +125,16 @@ def memorisation(
             f"Memorisation needs a generated clip and 20 real ones to hold it against; {len(made)} "
             f"and {len(true)} were given."
         )
+    if recordings is not None and len(recordings) != len(true):
+        raise SettingError(f"{len(true)} real clips and {len(recordings)} recordings were given.")
     threshold = float(np.quantile(true, QUANTILE))
+    parts = _parts(true, recordings)
     rng = generator(seed, "memorisation")
-    rates = [
-        (rng.choice(made, len(made)) > np.quantile(rng.choice(true, len(true)), QUANTILE)).mean()
-        for _ in range(num_draws)
-    ]
+    rates = []
+    for _ in range(num_draws):
+        drawn = rng.choice(made, len(made))
+        held = np.concatenate([parts[i] for i in rng.integers(len(parts), size=len(parts))])
+        rates.append((drawn > np.quantile(held, QUANTILE)).mean())
     low, high = np.quantile(rates, [_TAIL, 1 - _TAIL])
     rate = Interval(float((made > threshold).mean()), float(low), float(high), len(made))
     flagged = sorted(
@@ -137,6 +145,14 @@ def memorisation(
         measure, rate, threshold, tuple(flagged), _quantiles(made), _quantiles(true),
         len(made), len(true),
     )  # fmt: skip
+
+
+def _parts(
+    values: NDArray[np.float64], recordings: Sequence[str] | None
+) -> list[NDArray[np.float64]]:
+    """Return the values of each recording."""
+    names = np.arange(len(values)) if recordings is None else np.array(recordings)
+    return [values[names == name] for name in np.unique(names)]
 
 
 def _quantiles(values: NDArray[np.float64]) -> tuple[float, ...]:

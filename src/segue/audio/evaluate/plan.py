@@ -17,6 +17,7 @@ from segue.audio.evaluate.collections import (
     ClipSettings,
     Collection,
     RealClip,
+    check_lengths,
     draw_real,
     known_labels,
     load_clips,
@@ -29,6 +30,7 @@ from segue.audio.loaded import AudioModel, read_parts
 from segue.audio.text import open_text_encoder
 from segue.core.config import StrictModel
 from segue.core.files import sha256_of
+from segue.core.seeds import generator
 from segue.errors import DataError, MissingExtraError, SettingError
 from segue.runtime.bundle import Bundle
 
@@ -116,7 +118,7 @@ def make_plan(
     folder: Path,
     settings: AudioEvaluationSettings,
     *,
-    beside: Sequence[str] = (),
+    beside: Sequence[str] | Mapping[str, str] = (),
     outside: Mapping[str, Path] | None = None,
 ) -> Plan:
     """Decide which clips are compared.
@@ -126,7 +128,8 @@ def make_plan(
         data: the prepared folder that it was trained on.
         folder: where results are kept; made where missing.
         settings: how much is measured.
-        beside: further bundles, which generate clips as well.
+        beside: further bundles, which generate clips as well; by the name that tables give them, or
+            under the names of their folders.
         outside: folders of clips that were made elsewhere, by the name that tables give them.
 
     Raises:
@@ -169,15 +172,23 @@ def make_plan(
         Collection(PRIOR, "decoded prior, no second stage", "prior", source, stamp, count=count),
     ]
     found += _generated(bundle, GENERATED, f"{bundle.name}, generated", real, options, left_out)
-    for other in beside:
+    for given, other in _by_name(beside):
         each = Bundle.open(other).require(kind=BUNDLE_KIND)
         _check_length(each, settings)
-        name = Path(other).name.strip(".") or each.folder.resolve().name
-        called = f"{each.name} ({name})" if each.name == bundle.name else each.name
+        name = given or Path(other).name.strip(".") or each.folder.resolve().name
+        own = name == each.name != bundle.name
+        called = each.name if own else f"{each.name} ({name})"
         found += _generated(each, name, f"{called}, generated", real, options, left_out)
-    found += _outside(outside or {}, count)
+    found += _outside(outside or {}, count, settings.seconds)
     found += _for_memory(data, settings)
     return Plan(bundle, opened, settings, common, _named(found), folder, tuple(left_out))
+
+
+def _by_name(beside: Sequence[str] | Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return names, empty where none was given, and bundles."""
+    if isinstance(beside, Mapping):
+        return list(beside.items())
+    return [("", other) for other in beside]
 
 
 def _check_real(reference: Sequence[RealClip], real: Sequence[RealClip]) -> None:
@@ -214,7 +225,8 @@ def _generated(
     kinds = []
     if any(known_labels(bundle.config.get("labels", ()), clip.labels) for clip in real):
         kinds.append((base, f"{title}, labels as in real clips", "labels"))
-    if any(clip.captions for clip in real) and _reads_text(bundle, base, left_out):
+    captions = sorted({words for clip in real for words in clip.captions})
+    if captions and _reads_text(bundle, base, captions, left_out):
         kinds.append((f"{base}-text", f"{title}, captions as of real clips", "text"))
     free = f"{base}-free" if kinds else base
     kinds.append((free, f"{title}, nothing asked for" if kinds else title, ""))
@@ -226,15 +238,20 @@ def _generated(
     ]
 
 
-def _reads_text(bundle: Bundle, name: str, left_out: list[str]) -> bool:
-    """Say whether a bundle knows texts, and what reads them is here."""
+def _reads_text(bundle: Bundle, name: str, captions: Sequence[str], left_out: list[str]) -> bool:
+    """Say whether a bundle knows texts, and what reads them is here and knows something of each."""
     text = bundle.config.get("text")
     if not text:
         return False
     try:
-        open_text_encoder(text["encoder"])
+        encoder = open_text_encoder(text["encoder"])
     except MissingExtraError as error:
         left_out.append(f"{name}-text: {error}")
+        return False
+    known = np.asarray(encoder.encode(captions)).any(axis=1)
+    if not known.all():
+        odd = captions[int(known.argmin())]
+        left_out.append(f"{name}-text: the text encoder knows no word of {odd!r}")
         return False
     return True
 
@@ -272,10 +289,11 @@ def _opus(
     ]
 
 
-def _outside(outside: Mapping[str, Path], most: int) -> list[Collection]:
+def _outside(outside: Mapping[str, Path], most: int, seconds: float) -> list[Collection]:
     found = []
     for name, folder in outside.items():
         paths = outside_clips(folder)[:most]
+        check_lengths(paths, seconds)
         parts = [f"{path.name} {sha256_of(path)}" for path in paths]
         stamp = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
         found.append(Collection(name, name, "files", str(folder), stamp, count=len(paths)))
@@ -293,20 +311,31 @@ def _for_memory(data: Path, settings: AudioEvaluationSettings) -> list[Collectio
         seed=settings.seed + 1,
         parts=1,
     )
-    held: list[RealClip] = []
-    most = max(settings.clips, _HELD_OUT_CLIPS)
-    for split in ("valid", "test"):
-        with contextlib.suppress(DataError):
-            music = Clips(data, split)
-            seconds, seed = settings.seconds, settings.seed
-            held += draw_real(music, most, seconds=seconds, seed=seed, parts=1)[0]
-    held = held[:most]
+    held = _held_out(data, settings)
     return [
         Collection(TRAINING, "training music", "real", real=training, count=len(training)),
         Collection(
             HELD_OUT, "held-out recordings", "real", real=tuple(held), count=len(held), single=True
         ),
     ]
+
+
+def _held_out(data: Path, settings: AudioEvaluationSettings) -> list[RealClip]:
+    """Return clips of valid and test together, dealt in a random order.
+
+    As in one split, a recording gives a second clip only after all recordings of both have given one.
+    """
+    most = max(settings.clips, _HELD_OUT_CLIPS)
+    found: list[tuple[int, RealClip]] = []
+    for split in ("valid", "test"):
+        with contextlib.suppress(DataError):
+            music = Clips(data, split)
+            seconds, seed = settings.seconds, settings.seed
+            (drawn,) = draw_real(music, most, seconds=seconds, seed=seed, parts=1)
+            names = [clip.name for clip in drawn]
+            found += [(names[:i].count(clip.name), clip) for i, clip in enumerate(drawn)]
+    order = generator(settings.seed, "held-out clips").permutation(len(found)).tolist()
+    return [found[i][1] for i in sorted(order, key=lambda i: found[i][0])][:most]
 
 
 def stamp_of(bundle: Bundle) -> str:

@@ -1,5 +1,6 @@
 """Points of collections: every clip embedded once, a few clips a process, and kept."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,10 +16,10 @@ from segue.audio.evaluate.collections import (
     clip_folder,
     clip_paths,
 )
-from segue.audio.evaluate.embedding import EmbeddedClips, Embedding, embed_clips
+from segue.audio.evaluate.embedding import TARGET_LUFS, EmbeddedClips, Embedding, embed_clips
 from segue.audio.evaluate.embeddings import open_embedding
 from segue.audio.signal import read_audio
-from segue.core.files import atomic_path
+from segue.core.files import atomic_path, safe_name, sha256_of
 from segue.core.pool import run_jobs
 from segue.core.progress import Progress, silent
 
@@ -89,7 +90,8 @@ def embed_collections(
         MissingExtraError: the embedding's weights or packages are not there.
         SettingError: there is no such embedding.
     """
-    units = {each.name: _units(each, settings, folder, embedding) for each in collections}
+    mark = embedding_mark(embedding)
+    units = {each.name: _units(each, settings, folder, embedding, mark) for each in collections}
     missing = [u for part in units.values() for u in part if not Path(u.path).is_file()]
     total = sum(map(len, units.values()))
     with progress(f"embedding with {embedding}", total=total) as advance:
@@ -111,18 +113,32 @@ def groups_of(collection: Collection) -> list[str]:
     return [f"{collection.name}/{number}" for number in range(collection.count)]
 
 
+def embedding_mark(name: str) -> str:
+    """Return a name and a hash of an embedding: other weights at the same place have another.
+
+    Args:
+        name: of an embedding; with ``:PATH`` the file, or every file of the folder, is read.
+    """
+    first, _, path = name.partition(":")
+    whole = hashlib.sha256(f"{first} {TARGET_LUFS}".encode())
+    place = Path(path)
+    files = [place] if place.is_file() else sorted(p for p in place.rglob("*") if p.is_file())
+    for file in files if path else []:
+        whole.update(f"{file.relative_to(place).as_posix()} {sha256_of(file)}\n".encode())
+    return f"{safe_name(first)}-{whole.hexdigest()[:16]}"
+
+
 def _units(
-    collection: Collection, settings: ClipSettings, folder: Path, embedding: str
+    collection: Collection, settings: ClipSettings, folder: Path, embedding: str, mark: str
 ) -> list[_Unit]:
     paths = clip_paths(collection, settings, folder)
     kept = clip_folder(collection, settings, folder)
-    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in embedding)
     return [
         _Unit(
             embedding,
             tuple(map(str, paths[start : start + CLIPS_PER_UNIT])),
             settings.rate_hz,
-            str(kept / f"{safe}-{start:05d}.npz"),
+            str(kept / f"{mark}-{start:05d}.npz"),
         )
         for start in range(0, len(paths), CLIPS_PER_UNIT)
     ]

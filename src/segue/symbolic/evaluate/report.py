@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
-from segue.core.files import write_bytes
+from segue.core.files import safe_name, write_bytes
 from segue.core.progress import Progress, silent, track
 from segue.core.report import Cell, Page
 from segue.core.statistics import Interval
@@ -287,7 +287,7 @@ def _maps(book: _Book, maps: Sequence[Map]) -> None:
         "chance."
     )
     for name, png, caption in maps:
-        slug = _file_name(name.lower())
+        slug = safe_name(name.lower())
         book.picture(slug, png, alt=name, caption=caption)
 
 
@@ -311,16 +311,12 @@ def _examples(page: Page, evaluation: Evaluation, count: int, progress: Progress
         items = []
         original, *fillings = versions(evaluation, number, rows)
         for label, piece in (original, ("hole", hole_alone(evaluation, number)), *fillings):
-            path = folder / f"{number:03d}-{_file_name(label)}.mid"
+            path = folder / f"{number:03d}-{safe_name(label)}.mid"
             write_bytes(path, piece.midi())
             written.add(path)
             items.append((label, piece.picture(), piece.kept_sound(sounds)))
         page.example(f"{TASKS[region.task].title}: {region.piece}", items)
     return written
-
-
-def _file_name(label: str) -> str:
-    return label.replace(" ", "-").replace(",", "")
 
 
 def _remove_others(folder: Path, pattern: str, kept: Container[Path]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.sounds import noise, save, tone
 from tests.tiny_audio import HOP_SAMPLES, LABELS, RATE_HZ, config, write_tiny_bundle
+from tests.toy_text import ToyTexts
 
 from segue.audio.data.clips import Clips
 from segue.audio.data.prepare import PrepareSettings, prepare
@@ -37,7 +38,7 @@ from segue.audio.evaluate.evaluation import (
 )
 from segue.audio.evaluate.pictures import maps_of
 from segue.audio.evaluate.plan import AudioEvaluationSettings, make_plan
-from segue.audio.evaluate.points import CollectionPoints
+from segue.audio.evaluate.points import CollectionPoints, embedding_mark
 from segue.audio.evaluate.report import write_report
 from segue.audio.signal import read_audio, resample
 from segue.core.split import SplitSettings
@@ -177,6 +178,48 @@ def test_other_settings_are_another_folder(tmp_path: Path) -> None:
     assert len(folders) == 4
 
 
+def test_clips_are_known_by_their_contents_alone(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (drawn,) = draw_real(Clips(prepared, "train"), 9, seconds=1.0, seed=0, parts=1)
+    settings = ClipSettings(RATE_HZ, 1, 1.0, 0)
+    first = Collection("x", "a title", "codec", "one/folder", "stamp", drawn, 9)
+    moved = tuple(replace(clip, folder="elsewhere", name="renamed") for clip in drawn)
+
+    def same(one: Collection, other: Collection) -> bool:
+        return one.identity(settings) == other.identity(settings)
+
+    assert same(first, replace(first, title="another", source="/other", real=moved))
+    late = (replace(drawn[0], start_sample=drawn[0].start_sample + 1), *drawn[1:])
+    changes: tuple[dict[str, object], ...] = (
+        {"stamp": "other"}, {"real": late}, {"kind": "half"}, {"count": 8}, {"options": (("steps", 2),)},
+    )  # fmt: skip
+    assert not any(same(first, replace(first, **change)) for change in changes)  # type: ignore[arg-type]
+    opus = replace(first, kind="opus", source="8")
+    assert not same(opus, replace(opus, source="12"))
+    asked = replace(first, kind="generated", asked="labels")
+    other = tuple(replace(clip, labels=("another",)) for clip in drawn)
+    assert not same(asked, replace(asked, real=other))
+    assert same(first, replace(first, real=other))
+    before = first.identity(settings)
+    monkeypatch.setattr("segue.audio.evaluate.collections.FORMAT", 99)
+    assert first.identity(settings) != before
+
+
+def test_points_are_known_by_the_weights_that_made_them(tmp_path: Path) -> None:
+    for name in ("a/b", "a-b"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "weights").write_text(name)
+    file = tmp_path / "weights"
+    marks = [embedding_mark(f"clap:{tmp_path / name}") for name in ("a/b", "a-b")]
+    for text in ("one", "two", "one"):
+        file.write_text(text)
+        marks.append(embedding_mark(f"vggish:{file}"))
+    assert marks[2] == marks[4]
+    assert len(set(marks)) == 4
+    assert embedding_mark("musicnn") == embedding_mark("musicnn") != embedding_mark("clap")
+
+
 def test_a_name_is_no_way_out_of_the_folder(tmp_path: Path) -> None:
     settings = ClipSettings(RATE_HZ, 1, 1.0, 0)
     for name in ("../../else", "/else", "a/b", "..", "c:\\d", "x" * 300):
@@ -250,10 +293,14 @@ def test_without_a_reader_of_texts_the_rest_is_measured(
     plan = make_plan(str(written.folder), prepared, tmp_path, SETTINGS)
     assert plan.left_out == ("generated-text: no words here.",)
     assert "generated-text" not in plan.collections
-    monkeypatch.setattr("segue.audio.evaluate.plan.open_text_encoder", lambda _: None)
+    monkeypatch.setattr("segue.audio.evaluate.plan.open_text_encoder", lambda _: ToyTexts())
     plan = make_plan(str(written.folder), prepared, tmp_path, SETTINGS)
     assert "generated-text" in plan.collections
     assert not plan.left_out
+    monkeypatch.setattr(ToyTexts, "encode", lambda _, texts: np.zeros((len(texts), 4)))
+    plan = make_plan(str(written.folder), prepared, tmp_path, SETTINGS)
+    assert "generated-text" not in plan.collections
+    assert "knows no word of" in plan.left_out[0]
 
 
 def test_clips_from_elsewhere_are_known_by_their_contents(
@@ -265,6 +312,41 @@ def test_clips_from_elsewhere_are_known_by_their_contents(
         plan = make_plan(str(bundle), prepared, tmp_path, SETTINGS, outside={"x": folder})
         found.append(clip_folder(plan.collections["x"], plan.clip_settings, plan.work))
     assert found[0] != found[1]
+
+
+def test_clips_from_elsewhere_that_are_too_short_are_an_error(
+    prepared: Path, bundle: Path, tmp_path: Path
+) -> None:
+    for name, seconds in (("a", 1.0), ("b", 0.97), ("c", 1.5)):
+        folder = save(tmp_path / "x" / f"{name}.wav", noise(seconds, 1, rate_hz=RATE_HZ), RATE_HZ)
+    outside = {"x": folder.parent}
+    plan = make_plan(str(bundle), prepared, tmp_path, SETTINGS, outside=outside)
+    assert plan.collections["x"].count == 3
+    save(folder.parent / "d.wav", noise(0.9, 1, rate_hz=RATE_HZ), RATE_HZ)
+    with pytest.raises(DataError, match=r"d\.wav lasts 0\.90 seconds"):
+        make_plan(str(bundle), prepared, tmp_path, SETTINGS, outside=outside)
+
+
+def test_bundles_of_one_folder_name_are_told_apart_by_names(prepared: Path, tmp_path: Path) -> None:
+    one, two, three = (
+        str(write_tiny_bundle(tmp_path / each / "bundle").folder) for each in ("a", "b", "c")
+    )
+    with pytest.raises(SettingError, match="Two collections are called bundle"):
+        make_plan(one, prepared, tmp_path, SETTINGS, beside=[two, three])
+    plan = make_plan(one, prepared, tmp_path, SETTINGS, beside={"two": two, "three": three})
+    assert {"generated", "two", "three"} <= set(plan.collections)
+    assert plan.collections["two"].source == two
+    assert "two" in plan.collections["two"].title
+
+
+def test_held_out_clips_are_of_both_splits(prepared: Path, bundle: Path, tmp_path: Path) -> None:
+    held = make_plan(str(bundle), prepared, tmp_path, SETTINGS).collections["held-out"].real
+    music = {split: len(Clips(prepared, split)) for split in ("valid", "test")}
+    count = sum(music.values())
+    assert len(held) > count
+    assert len({(clip.split, clip.name) for clip in held[:count]}) == count
+    assert {clip.split for clip in held[: count // 2]} == {"valid", "test"}
+    assert [clip.split for clip in held[:count]] != sorted(clip.split for clip in held[:count])
 
 
 def test_too_few_recordings_are_told_before_anything_is_made(
@@ -504,6 +586,18 @@ def test_other_music_and_settings_are_told(evaluated: AudioEvaluation, tmp_path:
     found = compare(evaluated.plan.folder, tmp_path / "other")
     assert len(found.warnings) == 2
     assert "seconds" in found.warnings[0]
+
+
+def test_another_version_or_sampling_is_told(evaluated: AudioEvaluation, tmp_path: Path) -> None:
+    other = json.loads((evaluated.plan.folder / "metrics.json").read_text("utf-8"))
+    other["segue"] = "0.0.1"
+    other["sampling"] |= {"sampler": "none", "steps": 999, "guidance": 99.0}
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "metrics.json").write_text(json.dumps(other))
+    found = compare(evaluated.plan.folder, tmp_path / "other").warnings
+    assert len(found) == 4
+    for words, warning in zip(("0.0.1", "sampler", "999", "guidance"), found, strict=True):
+        assert words in warning
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,25 @@ def test_flags_are_those_beyond_real_clips(real):
     assert memorisation("spectral", real, real).flag_rate.mean == 0.05
 
 
+def test_clips_of_one_recording_are_drawn_together():
+    rng = np.random.default_rng(3)
+    offsets = np.repeat(rng.normal(size=40), 5)
+    held, made = (
+        [Match(i, "t", float(value)) for i, value in enumerate(values)]
+        for values in (offsets, rng.normal(size=2000))
+    )
+    alone = memorisation("embedding", made, held).flag_rate
+    names = [f"r{number}" for number in np.repeat(np.arange(40), 5)]
+    found = memorisation("embedding", made, held, recordings=names).flag_rate
+    assert found.mean == alone.mean
+    assert found.high - found.low > 1.5 * (alone.high - alone.low)
+    own = [str(number) for number in range(200)]
+    width = memorisation("embedding", made, held, recordings=own).flag_rate
+    assert width.high - width.low == pytest.approx(alone.high - alone.low, rel=0.3)
+    with pytest.raises(SettingError, match="200 real clips and 1 recordings"):
+        memorisation("embedding", made, held, recordings=["x"])
+
+
 def test_the_same_call_gives_the_same_numbers(real):
     assert memorisation("spectral", real, real) == memorisation("spectral", real, real)
     assert matches([cut(1, 1.0)]) == matches([cut(1, 1.0)])
