@@ -43,8 +43,8 @@ class SlicedReport:
     Attributes:
         distance: of the other latents from the reference, with a 95 % interval over clips of both.
         floor: between random halves of the reference.
-        at_floor: mean distance between as many clips of each side as a half of the floor has; this,
-            not `distance`, compares with the floor.
+        at_floor: mean distance between as many clips of each side as a half of the floor has, however
+            many a recording gives; this, not `distance`, compares with the floor.
         num_directions: random directions.
         num_clips, num_reference: clips of the two sides (recordings where groups were given).
     """
@@ -141,7 +141,7 @@ def sliced_report(
         projected = [side.frames @ axes.T.astype(np.float32) for side in (real, made)]
         value = _distance(*(np.sort(points, axis=0) for points in projected))
         advance()
-        drawer = _Draws(projected, [real.clips, made.clips])
+        drawer = _Draws(projected, [real.clips, made.clips], [real.sizes, made.sizes])
         spread, floor, matched, size = drawer.run(generator(seed, "halves"), num_draws)
         advance()
     low, high = np.quantile(np.maximum(spread - spread.mean() + value, 0), [_TAIL, 1 - _TAIL])
@@ -157,10 +157,11 @@ def sliced_report(
 
 @dataclass(frozen=True)
 class _Cloud:
-    """Frames ``frames channels`` and the number of the clip of each."""
+    """Frames ``frames channels``, the number of the recording of each, and the clips of recordings."""
 
     frames: NDArray[np.float32]
     clips: NDArray[np.int64]
+    sizes: NDArray[np.int64]
 
     @property
     def num_clips(self) -> int:
@@ -176,8 +177,12 @@ class _Draws:
     """
 
     def __init__(
-        self, projected: list[NDArray[np.float32]], clips: list[NDArray[np.int64]]
+        self,
+        projected: list[NDArray[np.float32]],
+        clips: list[NDArray[np.int64]],
+        num_clips: list[NDArray[np.int64]],
     ) -> None:
+        self._num_clips = num_clips
         low = np.minimum(projected[0].min(axis=0), projected[1].min(axis=0))
         high = np.maximum(projected[0].max(axis=0), projected[1].max(axis=0))
         self._steps = np.maximum(high - low, 1e-12) / _GRID
@@ -204,7 +209,9 @@ class _Draws:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], int]:
         """Return distances between halves of both sides, of real ones, and matched to these; their size."""
         sizes = [len(counts) for counts in self._counts]
-        size = min(sizes) // 2
+        clips = [int(side.sum()) for side in self._num_clips]
+        # Half of the made clips, as so many recordings of real ones.
+        size = max(1, min(sizes[0] // 2, clips[1] // 2 * sizes[0] // clips[0]))
         found = []
         for _ in range(num_draws):
             real, made = (rng.permutation(count) for count in sizes)
@@ -217,11 +224,17 @@ class _Draws:
                 (
                     self._area(*half),
                     self._area(first, second),
-                    self._area(first, self._function(1, made[:size])),
+                    self._area(first, self._function(1, self._as_many(made, real[:size]))),
                 )
             )
         spread, floor, matched = np.array(found).T
         return spread, floor, matched, size
+
+    def _as_many(self, made: NDArray[np.int64], real: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return so many of the made ones as have the clips of these real ones."""
+        reached = np.cumsum(self._num_clips[1][made])
+        count = int(np.abs(reached - self._num_clips[0][real].sum()).argmin()) + 1
+        return made[:count]
 
     def _function(self, side: int, clips: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the distribution functions of some clips. Shape ``directions steps``."""
@@ -255,12 +268,13 @@ def _cloud(
             )
         parts = [spec.normalise(part) for part in parts]
     _, numbers = np.unique(names, return_inverse=True)
+    sizes = np.bincount(numbers)
     frames = np.concatenate([part.T for part in parts])
     members = np.repeat(numbers, [part.shape[1] for part in parts])
     if len(frames) > MOST_FRAMES:
         kept = np.sort(rng.choice(len(frames), MOST_FRAMES, replace=False))
         frames, members = frames[kept], members[kept]
-    return _Cloud(frames, members)
+    return _Cloud(frames, members, sizes)
 
 
 def _check(first: Floats, second: Floats) -> None:

@@ -3,7 +3,7 @@
 Every number stands beside what it must be read with: intervals over recordings, the number of
 clips, and real against real. The kernel distance has no bias, so that its floor compares directly.
 The Fréchet distance is larger the fewer the clips: its floor is measured with a stated number of
-recordings on each side, and every collection once more with as many.
+recordings on each side, and every collection once more with as many clips as these have.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +29,9 @@ from segue.core.statistics import Interval
 from segue.errors import DataError
 
 Audio = NDArray[np.float32]
+
+_TOLERANCE = 0.05
+"""Clips have not quite the same number of points, and recordings not the same number of clips."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,9 @@ class DistanceRow:
         frechet_infinity: the same extrapolated to infinitely many clips; do not trust it where its
             `r2` is below 0.9. None for recordings of the reference itself (a reconstruction), whose
             choices differ from the whole as the reference's own do.
-        frechet_at_floor: mean of the Fréchet distance with as many recordings on each side as
-            `DistanceTable.frechet_floor` has; this compares with that floor. None with fewer.
+        frechet_at_floor: mean of the Fréchet distance with as many clips on each side as the
+            recordings of `DistanceTable.frechet_floor` have; this compares with that floor. None
+            with fewer.
     """
 
     name: str
@@ -137,8 +141,8 @@ def distances_table(
         embedding: what makes points of audio; see `segue.audio.evaluate.embeddings`.
         rate_hz: sample rate of all clips.
         lufs: the one loudness of everything; None leaves levels alone.
-        num_recordings: recordings on each side of the Fréchet floor; half of the reference, or as
-            many as the smallest collection has where that is fewer, by default.
+        num_recordings: recordings on each side of the Fréchet floor; half of the reference, or so
+            many as have the clips of the smallest collection where that is fewer, by default.
         num_draws: of halves, for intervals of the Fréchet distance (the costly part).
         num_splits: random halves for the floors.
         seed: of everything random.
@@ -158,9 +162,7 @@ def distances_table(
 
     real = embedded("real-", reference)
     sides = {name: embedded(f"{name}-", given) for name, given in collections.items()}
-    half = len(real.names) // 2
-    fewest = min([half, *(len(side.names) for side in sides.values())])
-    size = num_recordings or fewest
+    size = num_recordings or _floor_size(real, list(sides.values()))
     comparison = KernelComparison(real)
     rows = []
     with progress("distances", total=len(sides) + 1) as advance:
@@ -257,6 +259,13 @@ def _infinity_floor(real: EmbeddedClips, rng: np.random.Generator, num_splits: i
     return float(np.mean(values))
 
 
+def _floor_size(real: EmbeddedClips, sides: Sequence[EmbeddedClips]) -> int:
+    """Return half of the recordings, or fewer where a side has not as many clips as they have."""
+    points = len(real.vectors) / len(real.names)
+    fewest = min([len(real.vectors), *(len(side.vectors) for side in sides)])
+    return min(len(real.names) // 2, max(2, int(fewest / points + _TOLERANCE)))
+
+
 def _row(
     name: str,
     side: EmbeddedClips,
@@ -271,7 +280,8 @@ def _row(
     rng = generator(seed, "row", name)
     paired = set(side.names) <= set(real.names)
     at_floor = None
-    if min(len(side.names), len(real.names)) >= size:
+    needed = (1 - _TOLERANCE) * size * len(real.vectors) / len(real.names)
+    if len(real.names) >= size and len(side.vectors) >= needed:
         at_floor = float(np.mean([_matched(real, side, size, rng) for _ in range(num_splits)]))
     return DistanceRow(
         name=name,
@@ -288,10 +298,18 @@ def _row(
 def _matched(
     real: EmbeddedClips, side: EmbeddedClips, size: int, rng: np.random.Generator
 ) -> float:
-    """Return the Fréchet distance of random recordings of both sides; never the same one on both."""
+    """Return the Fréchet distance of random recordings of both sides; never the same one on both.
+
+    Of the other side so many recordings are taken as have the points of the real ones: one clip each
+    of what was written from nothing, and perhaps two of a real recording, would not be equal numbers.
+    """
     one = rng.permutation(np.array(real.names))[:size]
+    first = real.of(one)
+    points = dict(zip(*np.unique(side.groups, return_counts=True), strict=True))
     left = [name for name in side.names if name not in set(one.tolist())]
-    if len(left) < size:
+    if sum(points[name] for name in left) < (1 - _TOLERANCE) * len(first.vectors):
         left = side.names
-    two = rng.permutation(np.array(left))[:size]
-    return frechet_distance(real.of(one).vectors, side.of(two).vectors)
+    order = rng.permutation(np.array(left))
+    reached = np.cumsum([points[name] for name in order])
+    count = int(np.abs(reached - len(first.vectors)).argmin()) + 1
+    return frechet_distance(first.vectors, side.of(order[:count]).vectors)

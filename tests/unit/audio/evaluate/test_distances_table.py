@@ -84,6 +84,22 @@ def test_the_originals_have_no_distance_and_no_width(table):
     assert row.frechet_infinity is None
 
 
+@pytest.mark.parametrize(("made", "size", "clips"), [(120, 30, 60), (20, 10, 20)])
+def test_at_the_floors_size_both_sides_have_as_many_clips(monkeypatch, made, size, clips):
+    def watched(first, second):
+        seen.append((len(first), len(second)))
+        return frechet_distance(first, second)
+
+    seen = []
+    monkeypatch.setattr("segue.audio.evaluate.table.frechet_distance", watched)
+    points = np.random.default_rng(7).normal(size=(120, 5))
+    pairs = EmbeddedClips(points, np.array([f"r{i // 2}" for i in range(120)]), 120)
+    found = distances_table({"made": cloud(1, made, prefix="g")}, pairs, Toy(), num_draws=10)
+    assert found.frechet_floor.num_recordings == size
+    assert found.row("made").frechet_at_floor is not None
+    assert set(seen) == {(clips, clips)}
+
+
 def test_a_reconstructions_interval_is_that_of_the_change_alone():
     real = cloud(0, 40)
     moved = EmbeddedClips(real.vectors + 0.3, real.groups, 40)

@@ -84,6 +84,15 @@ def test_the_floor_is_the_distance_of_halves():
     assert found.floor.mean == pytest.approx(np.mean(values), rel=0.1)
 
 
+def test_matched_sides_have_as_many_clips():
+    """Two clips of every real recording, and made clips that are of none."""
+    real, made = clips(3, 40, spread=0.7), clips(4, 40, spread=0.7)
+    names = [str(number // 2) for number in range(40)]
+    found = sliced_report(real, made, reference_groups=names, num_draws=200)
+    assert found.floor.num_recordings == 10
+    assert found.at_floor == pytest.approx(found.floor.mean, rel=0.12)
+
+
 def test_the_interval_is_as_wide_as_values_scatter():
     """Real and made clips alike contribute: as many on both sides, each with its own offset."""
     found = [
