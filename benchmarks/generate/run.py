@@ -209,8 +209,10 @@ def transformer_of(
     if missing := -latents.shape[2] % config.patch:
         latents = torch.nn.functional.pad(latents, (0, missing))
     mask, time_ = torch.zeros(1, 1, latents.shape[2]), torch.zeros(1)
-    label = torch.zeros(1, dtype=torch.int64)
-    return LatentTransformer(config), [latents, latents, mask, time_, time_, label]
+    inputs = [latents, latents, mask, time_, time_, torch.zeros(1, config.num_labels)]
+    if config.text_dims:
+        inputs.append(torch.zeros(1, config.text_dims))
+    return LatentTransformer(config), inputs
 
 
 def peak_memory(options: argparse.Namespace, steps: int) -> float:
