@@ -156,13 +156,11 @@ class RunFolder:
             )
 
     def _check_inputs(self, inputs: Mapping[str, str]) -> None:
-        """Compare what the run reads with what it read at its last start.
-
-        What an older version did not note at that start is not compared.
-        """
+        """Compare what the run reads with what it read at its last start."""
         before = [start["inputs"] for start in self.starts() if "inputs" in start]
-        names = sorted(n for n, was in before[-1].items() if inputs.get(n) != was) if before else []
-        if names:
+        if before and before[-1] != inputs:
+            both = before[-1].keys() | inputs.keys()
+            names = sorted(n for n in both if before[-1].get(n) != inputs.get(n))
             raise SettingError(
                 f"The run in {self.path} was started with other inputs ({', '.join(names)}), so it "
                 "cannot go on as it was. Give it the same ones, or start a run in another folder."

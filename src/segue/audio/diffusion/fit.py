@@ -60,7 +60,7 @@ def fit(
     if init_from is not None and not folder.last.exists():
         text = recipe.text.encoder if recipe.text is not None else None
         load_into(task.model, init_from, labels=train.latents.labels, text=text)
-    folder.begin(recipe, resume=resume, inputs=_inputs(data))
+    folder.begin(recipe, resume=resume, inputs=_inputs(data, folder))
     folder.keep(data / LATENTS_FILE)
     return fit_recipe(
         task,
@@ -74,9 +74,14 @@ def fit(
     )
 
 
-def _inputs(data: Path) -> dict[str, str]:
-    """Return the hashes of what fixes a training: the latents' scale and labels, and who has which."""
-    lists = sorted(data.glob("recordings.*.csv"))
+def _inputs(data: Path, folder: RunFolder) -> dict[str, str]:
+    """Return the hashes of what fixes a training: the latents' scale and labels, and who has which.
+
+    A run of an older version, which noted the first alone, is still compared by that.
+    """
+    noted = [start["inputs"] for start in folder.starts() if "inputs" in start]
+    older = folder.last.exists() and noted and noted[-1].keys() == {LATENTS_FILE}
+    lists = [] if older else sorted(data.glob("recordings.*.csv"))
     return {path.name: sha256_of(path) for path in (data / LATENTS_FILE, *lists)}
 
 

@@ -75,10 +75,11 @@ def test_a_run_does_not_go_on_with_other_labels(latents: Path, tmp_path: Path):
     table = tmp_path / "latents" / "recordings.train.csv"
     toy_fit(tmp_path / "latents", tmp_path / "run", trainer__max_steps=1)
     # A run of an older version noted latents.json alone, and goes on.
-    noted = RunFolder(tmp_path / "run").starts()
-    del noted[0]["inputs"][table.name]
-    (tmp_path / "run" / "run.json").write_text(json.dumps(noted))
-    toy_fit(tmp_path / "latents", tmp_path / "run", trainer__max_steps=1)
+    shutil.copytree(tmp_path / "run", tmp_path / "older")
+    noted = RunFolder(tmp_path / "older").starts()
+    noted[0]["inputs"] = {"latents.json": noted[0]["inputs"]["latents.json"]}
+    (tmp_path / "older" / "run.json").write_text(json.dumps(noted))
+    toy_fit(tmp_path / "latents", tmp_path / "older", trainer__max_steps=1)
     table.write_text(table.read_text().replace(LABELS[0], LABELS[1]))
     with pytest.raises(SettingError, match=r"other inputs \(recordings.train.csv\)"):
         toy_fit(tmp_path / "latents", tmp_path / "run", trainer__max_steps=1)
