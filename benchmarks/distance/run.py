@@ -16,7 +16,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
-PICTURE = "kernel-distance-musicnn.png"
+PICTURE = "kernel-distance-musicnn-msd-penultimate.png"
 MEASURES = {
     "stft": "STFT",
     "mel": "mel",
