@@ -132,7 +132,12 @@ def test_damage_inside_is_told_and_the_file_is_absent(tmp_path: Path) -> None:
     assert content_of(tmp_path / "out") == {"a": b"good"}
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", zip_of(FILES)[:200], tar_of(FILES)[:60]])
+# Named: the bytes of an archive hold the second in which it was packed.
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", zip_of(FILES)[:200], tar_of(FILES)[:60]],
+    ids=["empty", "text", "zip", "tar"],
+)
 def test_what_is_no_archive(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "pack").write_bytes(content)
     with pytest.raises(DataError, match="cannot be unpacked"):
