@@ -83,7 +83,7 @@ def test_tables_and_notes_become_labels_and_captions(run_segue: Run, prepared: P
 def test_what_is_not_there_is_told(run_segue: Run, tmp_path: Path) -> None:
     result = run_segue("audio", "label", tmp_path)
     assert result.returncode == 2
-    assert "is neither a prepared folder" in result.stderr
+    assert "is neither a prepared folder" in " ".join(result.stderr.split())
     result = run_segue("audio", "label", tmp_path, "--metadata", tmp_path / "no.csv")
     assert result.returncode == 2
     assert "There is no file" in result.stderr

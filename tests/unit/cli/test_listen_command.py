@@ -24,7 +24,7 @@ def files(tmp_path: Path) -> list[str]:
         Item(f"e{n}", Version("ours", b"OggS%d" % n), Version("theirs", b"OggSx%d" % n))
         for n in range(6)
     ]
-    key = write_listening_page(items, tmp_path / "listen.html", seed=0)
+    key = write_listening_page(items, tmp_path / "listen.html", seed=0).key
     known = read_key(key)
     answers = {
         name: dict.fromkeys(CRITERIA, "a" if pair.a == "ours" else "b")
