@@ -5,11 +5,14 @@ that knows its folder layout. Music files of every kind use the same description
 """
 
 import json
+import subprocess
+import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from segue.core.config import nearest
@@ -24,12 +27,17 @@ RECORD_NAME = "downloads.json"
 Prepare = Callable[[Path], Mapping[str, int]]
 
 
+PIP: Final = "pip:"
+"""Begins the address of what pip fetches."""
+
+
 @dataclass(frozen=True)
 class Archive:
     """One file to download.
 
     Args:
-        url: where it is published, http or https.
+        url: where it is published, http or https; ``pip:PACKAGE==VERSION/FILE`` lets pip fetch it from
+            the index that pip is set up with.
         num_bytes: its size.
         digest: its hash as published, ``algorithm:hexadecimal``; md5, sha1, sha256 or sha512. None
             where none is published, because the server packs the archive anew for each request:
@@ -131,14 +139,7 @@ def fetch(
         _require_room(waiting, folder)
     counts = {"unpacked files": 0}
     for archive in waiting:
-        path = download(
-            archive.url,
-            folder / archive.file_name,
-            num_bytes=archive.num_bytes,
-            exact=archive.exact,
-            digest=archive.digest,
-            progress=progress,
-        )
+        path = _fetch_archive(archive, folder, progress)
         if archive.digest is None:
             _require_whole(path, archive)
         num_files = unpack(path, folder, progress=progress) if archive.unpacked else 1
@@ -182,6 +183,45 @@ def _is_done(archive: Archive, record: Mapping[str, Any], folder: Path) -> bool:
     if not isinstance(entry, dict) or entry.get("digest") != archive.digest:
         return False
     return archive.digest is not None or entry.get("url") == archive.url
+
+
+def _fetch_archive(archive: Archive, folder: Path, progress: Progress) -> Path:
+    """Bring one archive into the folder, checked."""
+    if archive.url.startswith(PIP):
+        return _by_pip(archive, folder, progress)
+    return download(
+        archive.url,
+        folder / archive.file_name,
+        num_bytes=archive.num_bytes,
+        exact=archive.exact,
+        digest=archive.digest,
+        progress=progress,
+    )
+
+
+def _by_pip(archive: Archive, folder: Path, progress: Progress) -> Path:
+    """Let pip fetch the file of a package, without installing it."""
+    package = archive.url.removeprefix(PIP).partition("/")[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as part,
+        progress(f"fetching {package}", total=archive.num_bytes) as advance,
+    ):
+        options = ["--disable-pip-version-check", "--quiet", "--no-deps", "--only-binary=:all:"]
+        words = [sys.executable, "-m", "pip", "download", *options, "--dest", part, package]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        file = Path(part) / archive.file_name
+        if done.returncode or not file.is_file():
+            said = done.stderr.strip().splitlines()
+            raise DataError(
+                f"pip could not fetch {package} ({said[-1] if said else 'it said nothing'}). Fetch "
+                f"{archive.file_name} on another machine and put it into {folder}."
+            )
+        if archive.digest != f"sha256:{sha256_of(file)}":
+            raise DataError(f"What pip fetched as {archive.file_name} is not what was published.")
+        file.replace(folder / archive.file_name)
+        advance(archive.num_bytes)
+    return folder / archive.file_name
 
 
 def _read_record(folder: Path) -> dict[str, Any]:

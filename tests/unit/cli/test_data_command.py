@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,8 @@ from typer.testing import CliRunner
 from segue.audio.data.corpora import registry
 from segue.audio.evaluate import weights
 from segue.cli.main import app
-from segue.core.corpus import Archive, Corpus
+from segue.core.corpus import Archive, Corpus, fetch
+from segue.errors import DataError
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 CONTENT = zip_of({"toy/a.mp3": b"a"})
@@ -127,6 +129,42 @@ def test_weights_go_where_evaluating_looks_for_them(
     assert weights.find_file(toy).read_bytes() == content
     assert weights.find_file(toy).parent == tmp_path / "segue"
     assert len(loopback.asked) == 1
+
+
+def _wheel(folder: Path) -> bytes:
+    """Write a package that pip takes for one."""
+    folder.mkdir()
+    about = b"Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n"
+    files = {
+        "toy/weights": b"numbers",
+        "toy-1.0.dist-info/METADATA": about,
+        "toy-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nTag: py3-none-any\n",
+        "toy-1.0.dist-info/RECORD": b"",
+    }
+    content = zip_of(files)
+    (folder / "toy-1.0-py3-none-any.whl").write_bytes(content)
+    return content
+
+
+@pytest.mark.skipif(find_spec("pip") is None, reason="needs pip")
+def test_packages_come_from_the_index_of_pip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = _wheel(tmp_path / "index")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    url = "pip:toy==1.0/toy-1.0-py3-none-any.whl"
+    good = Archive(url, len(content), digest(content), unpacked=False)
+    toy = replace(weights.MUSICNN, name="toy", archives=(good,))
+    assert fetch(toy, tmp_path / "kept") == {"unpacked files": 0}
+    assert (tmp_path / "kept" / "toy-1.0-py3-none-any.whl").read_bytes() == content
+    other = replace(toy, archives=(replace(good, digest=digest(b"another")),))
+    with pytest.raises(DataError, match="not what was published"):
+        fetch(other, tmp_path / "other")
+    assert not list((tmp_path / "other").glob("*.whl"))
+    missing = replace(toy, archives=(replace(good, url="pip:toy==2.0/toy-2.0-py3-none-any.whl"),))
+    with pytest.raises(DataError, match=r"pip could not fetch toy==2\.0"):
+        fetch(missing, tmp_path / "missing")
 
 
 def test_listing_needs_no_training_framework(run_segue: Run) -> None:

@@ -13,27 +13,12 @@ from segue.core.corpus import Archive, Corpus
 from segue.core.files import sha256_of
 from segue.errors import BundleError, MissingExtraError
 
-INDEX: Final = "https://files.pythonhosted.org/packages"
-
-_MUSICNN = (
-    "1b/6f/38229e7d99c438e11114bbfa39c8c39185458c398011d0b6d7d7c7401617/"
-    "musicnn-0.1.0-py3-none-any.whl"
-)
-_CDPAM = (
-    "71/94/a1bb744131083b36f778864bb05338e6e4153e6cde5acf9a6767e50160f6/"
-    "cdpam-0.0.6-py3-none-any.whl"
-)
-_FADTK = (
-    "47/ac/2fc39288a2415877dcf9da4c65bbb3ba92666e65c9cbcd987502fdafa511/"
-    "fadtk-1.1.0-py3-none-any.whl"
-)
-
 MUSICNN: Final = Corpus(
     name="musicnn",
     title="weights of a music tagger, for comparing collections",
     archives=(
         Archive(
-            f"{INDEX}/{_MUSICNN}",
+            "pip:musicnn==0.1.0/musicnn-0.1.0-py3-none-any.whl",
             29_292_476,
             "sha256:f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa",
             unpacked=False,
@@ -51,7 +36,7 @@ CDPAM: Final = Corpus(
     title="weights of a perceptual audio metric, for comparing collections",
     archives=(
         Archive(
-            f"{INDEX}/{_CDPAM}",
+            "pip:cdpam==0.0.6/cdpam-0.0.6-py3-none-any.whl",
             98_326_874,
             "sha256:abd860166a55ada94cb653997deed481b518e3a593e9b417a969f99522009eba",
             unpacked=False,
@@ -69,7 +54,7 @@ FMA_POP: Final = Corpus(
     title="means and covariances of FMA-Pop in published embeddings",
     archives=(
         Archive(
-            f"{INDEX}/{_FADTK}",
+            "pip:fadtk==1.1.0/fadtk-1.1.0-py3-none-any.whl",
             82_735_055,
             "sha256:69002a10478a82bb7452521c0d8a4fbaefd6eb423f991edac5c26d9ad5628adc",
             unpacked=False,
