@@ -10,7 +10,7 @@ from tests.corpus_shapes import served
 from tests.loopback import Loopback
 
 from segue.cli.data import all_corpora, describe, facts
-from segue.core.corpus import fetch
+from segue.core.corpus import Archive, fetch
 from segue.core.download import split_digest
 
 KINDS = {corpus.name: kind for kind, corpus in all_corpora()}
@@ -40,10 +40,24 @@ def test_a_corpus_says_all_that_a_person_must_know(name: str) -> None:
     assert corpus.hours is None or corpus.num_files is not None
 
 
+def _check_package(archive: Archive) -> None:
+    """What pip fetches is one version, one file, one hash."""
+    package, _, file = archive.url.removeprefix("pip:").partition("/")
+    name, _, version = package.partition("==")
+    assert re.fullmatch(r"[\d.]+", version)
+    assert file == archive.file_name == f"{name}-{version}-py3-none-any.whl"
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", archive.digest or "")
+    assert archive.exact
+    assert 1e6 < archive.num_bytes < 1e9
+
+
 @pytest.mark.parametrize("name", CORPORA)
 def test_an_archive_is_found_checked_and_of_a_sane_size(name: str) -> None:
     for archive in CORPORA[name].archives:
         address = urlsplit(archive.url)
+        if address.scheme == "pip":
+            _check_package(archive)
+            continue
         assert address.scheme == ("http" if address.hostname in HTTP_ONLY else "https")
         assert 100_000 < archive.num_bytes < 10**12
         endings = (".zip", ".tar", ".tar.gz", ".tgz") if archive.unpacked else (".whl",)
