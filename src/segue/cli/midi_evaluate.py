@@ -121,7 +121,7 @@ def _maps(found: "Evaluation", data: Path, split: str) -> list[tuple[str, bytes,
 
 def _print(found: "Evaluation") -> None:
     """Say the main numbers."""
-    from segue.symbolic.evaluate.evaluation import shown
+    from segue.core.plain import shown
     from segue.symbolic.evaluate.summary import ALL_TASKS
 
     likelihood = found.summary.likelihood.get(ALL_TASKS, {})

@@ -5,8 +5,8 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ import numpy as np
 
 from segue import __version__
 from segue.core.files import sha256_of, write_text
+from segue.core.plain import plain
 from segue.core.progress import Progress, silent
-from segue.core.statistics import Interval
 from segue.errors import DataError, SettingError
 from segue.runtime.bundle import Bundle
 from segue.symbolic.data.windows import Prepared
@@ -395,19 +395,6 @@ def numbers(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def plain(value: Any) -> Any:
-    """Return a value as JSON has it; numbers with six significant digits."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    if isinstance(value, float | np.floating):
-        return float(f"{value:.6g}")
-    return value
-
-
 def write_results(evaluation: Evaluation) -> None:
     """Write ``metrics.json`` and ``regions.csv`` into the evaluation's folder."""
     text = json.dumps(numbers(evaluation), indent=1, ensure_ascii=False)
@@ -426,8 +413,3 @@ def write_results(evaluation: Evaluation) -> None:
         cells = [f"{values[name]:.4f}" if name in values else "" for name in names]
         writer.writerow([number, region.task, region.piece, system, bits, notes, *cells])
     write_text(evaluation.folder / "regions.csv", stream.getvalue())
-
-
-def shown(interval: Interval, digits: int = 2) -> str:
-    """Return an estimate and its interval as text."""
-    return f"{interval.mean:.{digits}f} ({interval.low:.{digits}f} to {interval.high:.{digits}f})"

@@ -4,12 +4,13 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from segue.core.files import safe_name, write_bytes
+from segue.core.plain import shown
 from segue.core.progress import Progress, silent, track
 from segue.core.report import Cell, Page
 from segue.core.statistics import Interval
 from segue.plots import evaluation as plots
 from segue.plots.collection import png_bytes
-from segue.symbolic.evaluate.evaluation import WORK, Evaluation, shown
+from segue.symbolic.evaluate.evaluation import WORK, Evaluation
 from segue.symbolic.evaluate.excerpts import Excerpt, excerpt
 from segue.symbolic.evaluate.infilling import SIGHTS, FillRow
 from segue.symbolic.evaluate.regions import TASKS

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from tests.evaluation import PROGRAMS, WORDS, a_piece, meters_of, music, notes_of, pieces
 
+from segue.core.plain import plain
 from segue.symbolic.evaluate.copying import NgramIndex
-from segue.symbolic.evaluate.evaluation import plain, summarise
+from segue.symbolic.evaluate.evaluation import summarise
 from segue.symbolic.evaluate.infilling import SIGHTS, FillRow, SurpriseRow, original_notes
 from segue.symbolic.evaluate.metrics import METRICS
 from segue.symbolic.evaluate.regions import Region, draw_regions
