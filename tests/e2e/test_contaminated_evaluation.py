@@ -11,6 +11,7 @@ from tests.corpora import copied, edited, piece, save
 from tests.evaluation import fitted_chain
 
 from segue.core.config import load
+from segue.core.plain import shown
 from segue.runtime.bundle import Bundle
 from segue.symbolic.data.prepare import PrepareSettings, prepare
 from segue.symbolic.data.windows import Prepared
@@ -20,7 +21,6 @@ from segue.symbolic.evaluate.evaluation import (
     Evaluation,
     evaluate,
     numbers,
-    shown,
     write_results,
 )
 from segue.symbolic.evaluate.infilling import EvaluationSettings
