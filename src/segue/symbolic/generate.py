@@ -5,16 +5,27 @@ token budget: when the budget runs out, the grammar leaves only the shortest way
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from segue.errors import BundleError, SettingError
 from segue.runtime.backend import Decoder
 from segue.symbolic.grammar import Grammar, HoleSpec, Mask, State
-from segue.symbolic.sampling import Ids, SamplingSettings, choose, generators
+from segue.symbolic.sampling import Floats, Ids, SamplingSettings, choose, generators
 from segue.symbolic.stream import Stream
 from segue.symbolic.vocabulary import TokenType
+
+_PARTS_OF_A_NOTE = frozenset(
+    {
+        TokenType.POSITION,
+        TokenType.PROGRAM,
+        TokenType.PITCH,
+        TokenType.PITCH_DRUM,
+        TokenType.VELOCITY,
+        TokenType.DURATION,
+    }
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +42,8 @@ class Candidate:
         num_notes: notes written.
         num_choices: tokens that were drawn; the others were forced.
         was_closed: whether the token budget ended it.
+        note_log_probs: the part of `log_prob` that each note has, in the order of writing; the rest is
+            that of bars and of the end. Shape ``notes``.
     """
 
     number: int
@@ -40,6 +53,7 @@ class Candidate:
     num_notes: int
     num_choices: int
     was_closed: bool
+    note_log_probs: Floats = field(default_factory=lambda: np.zeros(0))
 
     @property
     def log_prob_per_note(self) -> float:
@@ -57,7 +71,12 @@ class BarStarted:
 
 @dataclass(frozen=True)
 class NoteWritten:
-    """A candidate finished a note; fields as in `segue.symbolic.grid.NOTE_FIELDS`."""
+    """A candidate finished a note; fields as in `segue.symbolic.grid.NOTE_FIELDS`.
+
+    ``log_prob`` is the sum of the log-probabilities of the tokens that make the note, as in
+    `Candidate.log_prob`. A position counts to the first note at it, and a merged token is shared out
+    equally among its parts.
+    """
 
     candidate: int
     bar: int
@@ -67,6 +86,7 @@ class NoteWritten:
     pitch: int
     velocity: int
     duration: int
+    log_prob: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,6 +238,8 @@ class _Writer:
         self._ids: list[int] = []
         self._note: dict[TokenType, int] = {}
         self._log_prob = 0.0
+        self._note_log_prob = 0.0
+        self._note_log_probs: list[float] = []
         self._num_choices = 0
         self._closing = False
         self._first_bar = state.bar + 1
@@ -237,22 +259,26 @@ class _Writer:
         self._tokens.append(token)
         self._log_prob += float(log_prob)
         self._num_choices += int(np.count_nonzero(mask) > 1)
-        for part in self._grammar.parts(token):
+        parts = self._grammar.parts(token)
+        for part in parts:
             if not self.state.done:
                 self.state.take(part)
-                yield from self._part(part)
+                yield from self._part(part, float(log_prob) / len(parts))
         if self.state.done or (self._closing and self.state.complete):
             self.done = True
             yield Finished(self._candidate())
 
-    def _part(self, part: int) -> Iterator[Event]:
+    def _part(self, part: int, log_prob: float) -> Iterator[Event]:
         """Store a base token and yield what it completes."""
         kind = self._grammar.kinds[part]
         if kind is TokenType.BAR and self.state.done:
             return  # It begins the bar behind the hole.
         self._ids.append(part)
         self._note[kind] = self._grammar.values[part]
+        if kind in _PARTS_OF_A_NOTE:
+            self._note_log_prob += log_prob
         if kind is TokenType.BAR:
+            self._note_log_prob = 0.0
             yield BarStarted(self.number, self.state.bar - self._first_bar)
         elif kind in (TokenType.PITCH, TokenType.PITCH_DRUM):
             self._note[TokenType.PITCH] = self._grammar.pitch_of(part)
@@ -265,6 +291,8 @@ class _Writer:
     def _written(self) -> NoteWritten:
         """Return the note that was just finished."""
         vocabulary, note = self._grammar.vocabulary, self._note
+        log_prob, self._note_log_prob = self._note_log_prob, 0.0
+        self._note_log_probs.append(log_prob)
         return NoteWritten(
             candidate=self.number,
             bar=self.state.bar - self._first_bar,
@@ -274,6 +302,7 @@ class _Writer:
             pitch=note[TokenType.PITCH],
             velocity=note.get(TokenType.VELOCITY, 0),
             duration=note[TokenType.DURATION],
+            log_prob=log_prob,
         )
 
     def _candidate(self) -> Candidate:
@@ -285,4 +314,5 @@ class _Writer:
             num_notes=self.state.num_notes - self._first_note,
             num_choices=self._num_choices,
             was_closed=self._closing,
+            note_log_probs=np.array(self._note_log_probs),
         )

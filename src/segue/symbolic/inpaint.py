@@ -8,6 +8,7 @@ emptier than its surroundings, it is written once more, alone, with the others i
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +39,11 @@ from segue.symbolic.prompt import (
     tokens_per_bar,
     view,
 )
-from segue.symbolic.sampling import SamplingSettings
+from segue.symbolic.sampling import Floats, SamplingSettings
 from segue.symbolic.score import Piece, ResolvedRegion
-from segue.symbolic.splice import fit_notes, notes_inside, replace_notes
+from segue.symbolic.splice import fit_notes_with_places, notes_inside, replace_notes
 from segue.symbolic.stream import parse
+from segue.symbolic.tracks import CHANNELS
 from segue.symbolic.vocabulary import DRUM_PROGRAM, Vocabulary
 from segue.symbolic.voices import centres, habits, share
 
@@ -68,6 +70,8 @@ class Filling:
         num_notes: notes written.
         log_prob: log-likelihood of the free choices under the model.
         number: which candidate it was before ranking.
+        written: the new notes as `segue.symbolic.splice.fit_notes` gives them.
+        written_log_probs: log-likelihood of each of them, in nats. Shape ``written``.
     """
 
     piece: Piece
@@ -76,11 +80,27 @@ class Filling:
     num_notes: int
     log_prob: float
     number: int
+    written: NDArray[np.void]
+    written_log_probs: Floats
 
     @property
     def log_prob_per_note(self) -> float:
         """Log-likelihood per note, what candidates are ranked by."""
         return self.log_prob / max(self.num_notes, 1)
+
+    @cached_property
+    def note_log_probs(self) -> tuple[NDArray[np.int64], Floats]:
+        """Indices of the new notes in ``piece.notes``, rising, and the log-likelihood of each.
+
+        A note's is the sum over the tokens that make it, in nats, before temperature. Notes that the
+        model wrote and that found no room are in neither.
+        """
+        keys = _note_keys(self.piece, self.piece.notes)
+        wanted = _note_keys(self.before, self.written)
+        order = np.argsort(keys, kind="stable")
+        places = order[np.searchsorted(keys[order], wanted)] if len(wanted) else order[:0]
+        rising = np.argsort(places)
+        return places[rising], self.written_log_probs[rising]
 
     def save(self, path: Path | str) -> None:
         """Write the piece as a MIDI file, whole or not at all."""
@@ -119,6 +139,7 @@ class _Draft:
     number: int
     notes: list[NDArray[np.void]] = field(default_factory=list)
     owners: list[NDArray[np.int64]] = field(default_factory=list)
+    note_log_probs: list[Floats] = field(default_factory=list)
     log_prob: float = 0.0
 
     @property
@@ -130,6 +151,7 @@ class _Draft:
         kept = [notes["program"] != program for notes in self.notes]
         self.notes = [notes[keep] for notes, keep in zip(self.notes, kept, strict=True)]
         self.owners = [owners[keep] for owners, keep in zip(self.owners, kept, strict=True)]
+        self.note_log_probs = [x[keep] for x, keep in zip(self.note_log_probs, kept, strict=True)]
 
     def on(self, context: Grid) -> Grid:
         """Return the context with the notes written so far."""
@@ -360,6 +382,7 @@ class _Work:
         notes["track"] = [ranks.get(program, len(ranks)) for program in programs]
         draft.notes.append(notes)
         draft.owners.append(self._owners(notes))
+        draft.note_log_probs.append(candidate.note_log_probs)
         draft.log_prob += candidate.log_prob
 
     def _owners(self, notes: NDArray[np.void]) -> NDArray[np.int64]:
@@ -382,17 +405,34 @@ class _Work:
         """Write a draft into the piece."""
         notes, owners = np.concatenate(draft.notes), np.concatenate(draft.owners)
         vocabulary = self.model.vocabulary
-        new = new_notes(self.piece, self.region, vocabulary, self.bars, notes, owners)
-        return filling_of(self.piece, self.region, new, draft.log_prob, draft.number)
+        new, places = new_notes(self.piece, self.region, vocabulary, self.bars, notes, owners)
+        log_probs = np.concatenate(draft.note_log_probs)[places]
+        return filling_of(
+            self.piece, self.region, new, log_probs, log_prob=draft.log_prob, number=draft.number
+        )
 
 
 def filling_of(
-    piece: Piece, region: ResolvedRegion, new: NDArray[np.void], log_prob: float, number: int
+    piece: Piece,
+    region: ResolvedRegion,
+    new: NDArray[np.void],
+    note_log_probs: Floats,
+    *,
+    log_prob: float,
+    number: int,
 ) -> Filling:
     """Return the filling that new notes make of a piece; what finds no room is not counted."""
-    num_notes = len(fit_notes(piece, region, new))
+    written, places = fit_notes_with_places(piece, region, new)
     filled = replace_notes(piece, region, new)
-    return Filling(filled, piece, region, num_notes, log_prob, number)
+    log_probs = note_log_probs[places]
+    return Filling(filled, piece, region, len(written), log_prob, number, written, log_probs)
+
+
+def _note_keys(piece: Piece, notes: NDArray[np.void]) -> NDArray[np.int64]:
+    """Return what tells the new notes of a region apart: chunk, channel, pitch and onset."""
+    lanes = np.array([track.chunk * CHANNELS + track.channel for track in piece.tracks], np.int64)
+    pitches = notes["pitch"].astype(np.int64)
+    return (notes["onset_ticks"] << 32) + (lanes[notes["track"]] << 7) + pitches
 
 
 def _with_fewer_tempos(vocabulary: Vocabulary, grid: Grid, hole: Hole, budget: int) -> Grid:
@@ -411,7 +451,7 @@ def new_notes(
     bars: ModelBars,
     notes: NDArray[np.void],
     owners: NDArray[np.int64],
-) -> NDArray[np.void]:
+) -> tuple[NDArray[np.void], NDArray[np.intp]]:
     """Return grid notes as notes of the file: on its ticks, inside the region, in its dynamics.
 
     Args:
@@ -421,6 +461,9 @@ def new_notes(
         bars: of the grid.
         notes: on the grid, bars counted from the piece's start.
         owners: track of every note. Shape ``notes``.
+
+    Returns:
+        The notes that lie inside the region, and the place of each among the `notes`.
     """
     new = np.zeros(len(notes), NEW_NOTE_FIELDS)
     new["track"], new["pitch"] = owners, notes["pitch"]
@@ -432,7 +475,7 @@ def new_notes(
     new["duration_ticks"] = np.clip(ticks, 1, np.maximum(room, 1))
     new["velocity"] = _velocities(piece, region, vocabulary, owners, notes["velocity"])
     inside = (room > 0) & (notes["position"] < bars.limits[notes["bar"]])
-    return new[inside]
+    return new[inside], np.flatnonzero(inside)
 
 
 def _velocities(

@@ -92,11 +92,18 @@ def inpaint_original(
         if isinstance(event, Finished):
             written = parse(model.vocabulary, event.candidate.ids).notes.copy()
             written["bar"] += first
-            new = new_notes(
-                piece, resolved, model.vocabulary, bars, written, _owners(piece, resolved, written)
+            owners = _owners(piece, resolved, written)
+            new, places = new_notes(piece, resolved, model.vocabulary, bars, written, owners)
+            fillings.append(
+                filling_of(
+                    piece,
+                    resolved,
+                    new,
+                    event.candidate.note_log_probs[places],
+                    log_prob=event.candidate.log_prob,
+                    number=event.candidate.number,
+                )
             )
-            candidate = event.candidate
-            fillings.append(filling_of(piece, resolved, new, candidate.log_prob, candidate.number))
     return ranked(fillings)
 
 

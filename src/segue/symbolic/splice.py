@@ -86,6 +86,13 @@ def fit_notes(
     Raises:
         SettingError: a new note lies outside the region or has an impossible pitch or velocity.
     """
+    return fit_notes_with_places(piece, region, new_notes)[0]
+
+
+def fit_notes_with_places(
+    piece: Piece, region: ResolvedRegion, new_notes: NDArray[np.void]
+) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """Return what `fit_notes` does, and the place of each of them among the new notes."""
     _check_notes(region, new_notes)
     order = np.lexsort((new_notes["track"], -new_notes["duration_ticks"], new_notes["onset_ticks"]))
     new_notes = new_notes[order]
@@ -102,12 +109,11 @@ def fit_notes(
         stride=len(piece.smf.chunks) + 1,
     )
     fitted = np.zeros(len(placed), NEW_NOTE_FIELDS)
-    if placed:
-        which, onsets, ends = np.array(placed, np.int64).T
-        for field in ("track", "pitch", "velocity"):
-            fitted[field] = new_notes[field][which]
-        fitted["onset_ticks"], fitted["duration_ticks"] = onsets, ends - onsets
-    return fitted
+    which, onsets, ends = np.array(placed, np.int64).reshape(-1, 3).T
+    for field in ("track", "pitch", "velocity"):
+        fitted[field] = new_notes[field][which]
+    fitted["onset_ticks"], fitted["duration_ticks"] = onsets, ends - onsets
+    return fitted, order[which]
 
 
 def _check_notes(region: ResolvedRegion, notes: NDArray[np.void]) -> None:

@@ -83,11 +83,23 @@ def test_the_log_likelihood_is_that_of_the_free_choices() -> None:
     times = np.concatenate([start.times, [time for _, time in fed]])
     logits = decoder.logits(ids[None], times[None])[0, len(start.ids) - 1 :].astype(float)
     state, total, choices = grammar().start(SPEC), 0.0, 0
+    notes, rest, note = [], 0.0, 0.0
     for row, token in zip(logits, candidate.ids, strict=True):
         mask = state.mask()
-        total += row[token] - np.log(np.exp(row[mask]).sum())
+        chance = row[token] - np.log(np.exp(row[mask]).sum())
+        total += chance
         choices += mask.sum() > 1
         state.advance(int(token))
+        if vocabulary().types[token] in (TokenType.BAR, TokenType.TIME_SIG, TokenType.EOS):
+            rest += chance
+            continue
+        note += chance
+        if vocabulary().types[token] == TokenType.DURATION:
+            notes, note = [*notes, note], 0.0
+    assert candidate.note_log_probs == pytest.approx(notes)
+    assert len(notes) == candidate.num_notes > 0
+    assert sum(notes) + rest == pytest.approx(total)
+    assert rest < 0
     assert candidate.log_prob == pytest.approx(total)
     assert candidate.num_choices == choices < len(tokens)
     assert candidate.log_prob_per_note == pytest.approx(total / candidate.num_notes)
@@ -173,6 +185,7 @@ def test_events_come_as_they_are_written() -> None:
             start = SPEC.start_time + grid.bar_starts(vocabulary())[note.bar]
             units = vocabulary().units_per_position[grid.signatures[note.bar]]
             assert note.time == start + note.position * units
+        assert [note.log_prob for note in notes] == candidate.note_log_probs.tolist()
         assert [event.bar for event in mine if isinstance(event, BarStarted)] == [0, 1]
         assert isinstance(events[-1], Finished)
     stream = generate_events(FakeDecoder(), grammar(), prompt(), SPEC, settings=HOT)

@@ -61,6 +61,35 @@ def test_candidates_are_distinct_ranked_and_the_first_does_not_depend_on_their_n
     assert one in {filling.piece.to_bytes() for filling in four if filling.number == 0}
 
 
+@pytest.mark.parametrize("bars", [(3, 4), (1, 8)])
+def test_every_new_note_has_its_own_likelihood(bars):
+    """The notes of the events, found again in the piece by onset and pitch."""
+    events = []
+    for filling in fill(Region(None, *bars), candidates=2, on_event=events.append):
+        places, log_probs = filling.note_log_probs
+        assert (np.diff(places) > 0).all()
+        inside = notes_inside(filling.piece, filling.region)
+        assert places.tolist() == np.flatnonzero(inside).tolist()
+        told = {}
+        for event in events:
+            if isinstance(event, NoteWritten) and event.candidate == filling.number:
+                told.setdefault((event.program, event.pitch), []).append(event.log_prob)
+        for note, log_prob in zip(filling.piece.notes[places], log_probs, strict=True):
+            program = -1 if note["is_drum"] else note["program"]
+            assert log_prob in told[program, note["pitch"]]
+        dropped = sum(map(len, told.values())) - len(places)
+        assert dropped or filling.log_prob < log_probs.sum() < 0
+
+
+def test_notes_without_room_have_no_likelihood():
+    held = at_ticks(*((0, on(pitch)) for pitch in range(20, 110, 2)), (7680, off(20)))
+    piece = Piece.from_bytes(midi(held, at_ticks((0, on(61)), (7680, off(61)))))
+    for filling in fill(Region((1,), 2, 3), piece=piece, candidates=3):
+        places, log_probs = filling.note_log_probs
+        assert len(places) == len(log_probs) == filling.num_notes
+        assert (filling.piece.notes["track"][places] == 1).all()
+
+
 def test_long_holes_are_written_in_passes_without_gaps():
     long = Piece.from_bytes(song(40))
     events = []
