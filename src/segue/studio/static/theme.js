@@ -6,7 +6,8 @@
   } catch {
     // Storage is closed to this page: the system's scheme is used.
   }
-  if (theme === "light" || theme === "dark") {
-    document.documentElement.dataset.theme = theme;
+  if (theme !== "light" && theme !== "dark") {
+    theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   }
+  document.documentElement.dataset.theme = theme;
 })();
