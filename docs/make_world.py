@@ -9,9 +9,9 @@ Lines that two countries share are thinned once, so that they stay shared.
     python docs/make_world.py package/countries-50m.json src/segue/core/world.json
 """
 
+import argparse
 import json
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -135,4 +135,10 @@ def main(source: str, target: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", help="countries-50m.json")
+    parser.add_argument("target", help="the file to write")
+    arguments = parser.parse_args()
+    main(arguments.source, arguments.target)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MARKS = ("o", "^", "s", "D", "v", "P", "X", "*")
+_NARROW = 22
 _MOST_CLASSES = 15
 _REST = "all others"
 
@@ -94,7 +95,8 @@ def _finish(axes: "Axes") -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_aspect("equal", adjustable="box")
+    longest = max((len(text) for text in axes.get_legend_handles_labels()[1]), default=0)
     axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3, frameon=False, fontsize=8,
+        loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3 if longest <= _NARROW else 2, frameon=False, fontsize=8,
         labelcolor=style.INK, markerscale=1.3, handletextpad=0.2, columnspacing=1.0,
     )  # fmt: skip
