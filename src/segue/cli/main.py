@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from segue import __version__
-from segue.cli import audio, data, demo, doctor, midi, models
+from segue.cli import audio, data, demo, doctor, midi, models, studio
 from segue.errors import SegueError
 
 EXIT_USER_ERROR = 2
@@ -34,6 +34,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
+app.command("studio")(studio.studio)
 
 
 def _print_version(value: bool) -> None:

@@ -1,0 +1,179 @@
+"""The web application: puts together jobs, the shelf, both generators' routes and the pages."""
+
+import contextlib
+import importlib
+import importlib.util
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response, StreamingResponse
+
+import segue
+from segue.errors import SegueError
+from segue.studio import pages
+from segue.studio.context import Studio, StudioSettings, client_of, studio_of
+from segue.studio.jobs import Jobs
+from segue.studio.security import Doors, Guard, problem, refusal
+from segue.studio.store import Store
+
+__all__ = ["Studio", "StudioSettings", "client_of", "create_app", "studio_of"]
+
+KINDS = {404: "not_found", 405: "not_found", 413: "too_large", 400: "data", 403: "forbidden"}
+
+
+def create_app(settings: StudioSettings) -> FastAPI:
+    """Return the application.
+
+    Args:
+        settings: of the studio; its folder is made where missing.
+
+    Raises:
+        DataError: the folder cannot be used.
+    """
+    limits = settings.limits
+    store = Store(settings.folder, max_bytes=limits.stored_bytes, max_items=limits.stored_items)
+    jobs = Jobs(settings.folder / "jobs", limits, private=_private(settings))
+    app = FastAPI(
+        title="Segue studio",
+        version=segue.__version__,
+        summary="Writes the music that is missing.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        lifespan=_lifespan,
+    )
+    app.state.studio = Studio(settings, limits, jobs, store, _models(settings))
+    app.include_router(router)
+    for name in ("midi_api", "audio_api", "look_api"):
+        if importlib.util.find_spec(f"segue.studio.{name}"):
+            app.include_router(importlib.import_module(f"segue.studio.{name}").router)
+    app.include_router(pages.router)
+    _handle_errors(app, settings)
+    doors = Doors(settings.host, settings.port, settings.allow_hosts, settings.token)
+    app.add_middleware(Guard, doors=doors, limits=limits, folders=_private(settings))
+    return app
+
+
+router = APIRouter(prefix="/api")
+
+
+@router.get("/jobs", tags=["jobs"])
+async def list_jobs(request: Request) -> list[dict[str, Any]]:
+    """List the jobs, newest first."""
+    return [job.answer() for job in studio_of(request).jobs.all()]
+
+
+@router.get("/jobs/{job_id}", tags=["jobs"])
+async def get_job(request: Request, job_id: str) -> dict[str, Any]:
+    """Return one job."""
+    return studio_of(request).jobs.get(job_id).answer()
+
+
+@router.delete("/jobs/{job_id}", tags=["jobs"], status_code=202)
+def cancel_job(request: Request, job_id: str) -> dict[str, Any]:
+    """Cancel a job that waits or runs; one that has ended stays as it is."""
+    return studio_of(request).jobs.cancel(job_id).answer()
+
+
+@router.get("/jobs/{job_id}/events", tags=["jobs"], response_class=StreamingResponse)
+async def follow_job(request: Request, job_id: str) -> Response:
+    """Follow a job by server-sent events: everything from the beginning, then live, to its end."""
+    job = studio_of(request).jobs.get(job_id)
+    last = _last_event_id(request)
+    ended = job.log is None or job.log.closed
+    if ended and last and last >= job.last_event > 0:
+        return Response(status_code=204)
+    body = _streamed(request.app, job.log.stream(last)) if job.log else _replayed(job.replay(last))
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(body, media_type="text/event-stream", headers=headers)
+
+
+@router.get("/shelf", tags=["shelf"])
+async def list_shelf(request: Request) -> list[dict[str, Any]]:
+    """List what is on the shelf, newest first."""
+    return studio_of(request).store.listed()
+
+
+@router.delete("/shelf/{item}", tags=["shelf"], status_code=204)
+def remove_from_shelf(request: Request, item: str) -> None:
+    """Remove an item from the shelf and from the disk."""
+    studio_of(request).store.remove(item)
+
+
+async def _streamed(app: FastAPI, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Count the streams that are open."""
+    state = app.state
+    state.num_streams = getattr(state, "num_streams", 0) + 1
+    try:
+        async for event in events:
+            yield event
+    finally:
+        state.num_streams -= 1
+
+
+async def _replayed(events: list[Any]) -> AsyncIterator[bytes]:
+    """Give the last events of a job that ended before."""
+    for event in events:
+        yield event.encoded()
+
+
+def _last_event_id(request: Request) -> int:
+    """Return the number of the last event that a client has seen; 0 where it says none."""
+    given = request.headers.get("last-event-id", "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 16 else 0
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Bound the threads; end the jobs when the server stops."""
+    studio: Studio = app.state.studio
+    anyio.to_thread.current_default_thread_limiter().total_tokens = studio.limits.threads
+    yield
+    await anyio.to_thread.run_sync(studio.jobs.stop)
+
+
+def _models(settings: StudioSettings) -> Any:
+    """Return the models that are offered."""
+    if not importlib.util.find_spec("segue.studio.models"):
+        return None
+    return importlib.import_module("segue.studio.models").Models(settings.bundles)
+
+
+def _private(settings: StudioSettings) -> tuple[Path, ...]:
+    """Return the folders whose names are not told."""
+    return (settings.folder, *settings.bundles, *settings.reports)
+
+
+def _handle_errors(app: FastAPI, settings: StudioSettings) -> None:
+    """Turn what is raised into answers of one form."""
+
+    async def of_segue(_: Request, error: Exception) -> Response:
+        return refusal(error, folders=_private(settings))
+
+    app.add_exception_handler(SegueError, of_segue)
+    app.add_exception_handler(HTTPException, _of_routes)
+    app.add_exception_handler(RequestValidationError, _of_values)
+
+
+async def _of_routes(_: Request, error: Exception) -> Response:
+    """Answer where there is no such route or method."""
+    assert isinstance(error, HTTPException)
+    kind = KINDS.get(error.status_code, "data")
+    headers = dict(error.headers or {})
+    told = {"kind": kind, "message": f"{error.detail}."}
+    return problem(told, error.status_code, headers=headers)
+
+
+async def _of_values(_: Request, error: Exception) -> Response:
+    """Answer where settings are missing, unknown or out of range."""
+    assert isinstance(error, RequestValidationError)
+    told = "; ".join(
+        f"{'.'.join(map(str, item['loc'][1:])) or 'the request'}: {item['msg']}"
+        for item in error.errors()
+    )
+    return problem({"kind": "setting", "message": f"The settings are not right: {told}."}, 422)

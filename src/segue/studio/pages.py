@@ -1,0 +1,61 @@
+"""The pages and what belongs to them: the files of one folder, and the description of the API."""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from segue.studio.problems import NotFound
+
+FOLDER: Final = Path(__file__).parent / "static"
+TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".json": "application/json",
+    ".woff2": "font/woff2",
+}
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+def first_page(request: Request) -> Response:
+    """Give the page."""
+    return file_answer(request, "index.html")
+
+
+@router.get("/static/{name}")
+def static_file(request: Request, name: str) -> Response:
+    """Give a file of the page."""
+    return file_answer(request, name)
+
+
+@router.get("/favicon.ico")
+def favicon(request: Request) -> Response:
+    """Give the picture in the tab."""
+    return file_answer(request, "favicon.svg")
+
+
+def file_answer(request: Request, name: str) -> Response:
+    """Return a file of the folder, or 304 where the browser has it already.
+
+    Raises:
+        NotFound: there is no such file in the folder.
+    """
+    path = FOLDER / name
+    listed = {item.name for item in FOLDER.iterdir() if item.is_file()}
+    if not _NAME.fullmatch(name) or name not in listed or path.suffix not in TYPES:
+        raise NotFound("There is no such page.")
+    content = path.read_bytes()
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {"etag": etag, "cache-control": "no-cache"}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=TYPES[path.suffix], headers=headers)

@@ -1,0 +1,146 @@
+"""The server: one process, one port, one folder; ends its streams and jobs when it is stopped."""
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Final
+
+import uvicorn
+
+from segue.errors import DataError, SettingError
+from segue.studio.app import Studio, StudioSettings, create_app
+
+DEFAULT_PORT: Final = 8765
+NEXT_PORTS: Final = 20
+"""So many ports are tried where the first is taken."""
+
+LOCK_NAME: Final = "studio.lock"
+
+
+class Server(uvicorn.Server):
+    """A server that ends the event streams before it waits for its connections to close."""
+
+    def __init__(self, settings: StudioSettings, *, ready: Callable[[], None]) -> None:
+        """Prepare to serve.
+
+        Args:
+            settings: of the studio.
+            ready: called once when the first request can be answered.
+        """
+        self._app = create_app(settings)
+        self._ready = ready
+        super().__init__(
+            uvicorn.Config(
+                self._app,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                ws="none",
+                loop="asyncio",
+                http="h11",
+                timeout_keep_alive=30,
+                timeout_graceful_shutdown=5,
+                forwarded_allow_ips="127.0.0.1,::1",
+            )
+        )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, then say so."""
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End jobs and streams, then the connections."""
+        studio: Studio = self._app.state.studio
+        studio.jobs.stop(timeout_seconds=0.0)
+        await super().shutdown(sockets)
+
+
+def bind(host: str, port: int | None) -> socket.socket:
+    """Return a socket that listens.
+
+    Args:
+        host: an address or a name of this computer.
+        port: exactly this one; 0 is any free one; None the usual one or the next that is free.
+
+    Raises:
+        SettingError: the address is not of this computer, or no port is free.
+    """
+    ports = [port] if port is not None else range(DEFAULT_PORT, DEFAULT_PORT + NEXT_PORTS)
+    reason = ""
+    for candidate in ports:
+        try:
+            return _listening(host, candidate)
+        except OSError as error:
+            reason = error.strerror or str(error)
+    wanted = f"port {port}" if port is not None else f"ports {ports[0]} to {ports[-1]}"
+    raise SettingError(
+        f"Cannot listen on {host}, {wanted}: {reason}. Name a free port with --port, or an "
+        "address of this computer with --host."
+    )
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket bound to an address."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host.strip("[]"), port, type=socket.SOCK_STREAM
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # elsewhere it lets two servers share
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(256)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+@contextlib.contextmanager
+def locked(folder: Path, address: str) -> Iterator[None]:
+    """Hold a folder, so that no second studio works in it.
+
+    Args:
+        folder: made where missing.
+        address: where this studio answers, for the message to a second one.
+
+    Raises:
+        SettingError: another studio holds it.
+        DataError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stream = (folder / LOCK_NAME).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise DataError(
+            f"Cannot write {folder}: {error.strerror or error}. Name another with --folder."
+        ) from error
+    with stream:
+        if not _try_lock(stream):
+            stream.seek(0)
+            raise SettingError(
+                f"A studio is running with the folder {folder} already, at "
+                f"{stream.read(200).strip() or 'an unknown address'}. Open that one, stop it, or "
+                "name another folder with --folder."
+            )
+        stream.truncate(0)
+        stream.write(address)
+        stream.flush()
+        yield
+
+
+def _try_lock(stream: IO[str]) -> bool:
+    """Lock an open file for this process as long as it lives; say whether that went well."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
