@@ -248,7 +248,7 @@ class _Work:
         cls, piece: Piece, region: ResolvedRegion, model: MidiModel, settings: SamplingSettings
     ) -> "_Work":
         """Quantise the piece and take the region's notes out."""
-        tracks_of = _tracks_by_program(piece, region)
+        tracks_of = tracks_by_program(piece, region)
         _check_programs(model.vocabulary, tracks_of)
         bars = ModelBars.of(model.vocabulary, piece.bars, piece.ticks_per_quarter)
         grid = grid_of(model.vocabulary, piece, bars)
@@ -506,7 +506,7 @@ def _velocities(
     return np.clip(result, 1, 127)
 
 
-def _tracks_by_program(piece: Piece, region: ResolvedRegion) -> dict[int, tuple[int, ...]]:
+def tracks_by_program(piece: Piece, region: ResolvedRegion) -> dict[int, tuple[int, ...]]:
     """Return the tracks of a region by the program they play, programs in rank order."""
     found: dict[int, tuple[int, ...]] = {}
     for track in region.tracks:

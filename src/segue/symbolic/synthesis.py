@@ -79,8 +79,20 @@ class PlayedNotes:
 
 
 @dataclass(frozen=True)
-class _Voice:
-    """One region sounding: frames counted from the start of the rendering."""
+class Voice:
+    """One region of a SoundFont sounding, in frames from the start of the rendering.
+
+    Attributes:
+        region: what sounds.
+        key: MIDI pitch.
+        start: when it begins.
+        held: how long the key is held.
+        release: how long it fades afterwards.
+        left: amplitude on the left.
+        right: amplitude on the right.
+        choke_group: a later voice of the same group ends it; empty for none.
+        part: whose it is, such as a track's.
+    """
 
     region: Region
     key: int
@@ -90,6 +102,7 @@ class _Voice:
     left: float
     right: float
     choke_group: tuple[float, ...] = ()
+    part: int = 0
 
 
 def synthesize(
@@ -109,25 +122,41 @@ def synthesize(
     total = round(duration_s * rate_hz)
     block = BLOCK_SECONDS * rate_hz
     tail = int((MAX_NOTE_SECONDS + MAX_RELEASE_SECONDS + 1) * rate_hz)
-    voices = _voices(notes, font, rate_hz)
-    waves = _Waves(font, rate_hz, voices)
+    voices = voices_of(notes, font, rate_hz)
+    waves = Waves(font, rate_hz, voices)
     mix = np.zeros((2, block + tail), np.float32)
     at = 0
     for begin in range(0, total, block):
         while at < len(voices) and voices[at].start < begin + block:
-            _add(mix, voices[at], waves.get(voices[at]), offset=voices[at].start - begin)
+            add_voice(mix, voices[at], waves.get(voices[at]), offset=voices[at].start - begin)
             at += 1
         yield mix[:, : min(block, total - begin)].T.copy()
         mix[:, :tail] = mix[:, block:]
         mix[:, tail:] = 0
 
 
-def _voices(notes: PlayedNotes, font: SoundFont, rate_hz: int) -> list[_Voice]:
-    """Return what sounds, in order of time; equal notes at one time are one louder voice."""
-    voices: list[_Voice] = []
-    rows = _merged(notes, rate_hz)
+def voices_of(
+    notes: PlayedNotes,
+    font: SoundFont,
+    rate_hz: int,
+    *,
+    parts: NDArray[np.integer] | None = None,
+) -> list[Voice]:
+    """Return what sounds, in order of time; equal notes of a part at one time are one louder voice.
+
+    Args:
+        notes: what is played.
+        font: what plays it.
+        rate_hz: frames per second.
+        parts: whose each note is; all of one part by default. Shape ``notes``.
+
+    Raises:
+        DataError: the SoundFont is damaged where it is needed.
+    """
+    voices: list[Voice] = []
+    rows = _merged(notes, np.zeros(len(notes), np.int64) if parts is None else parts, rate_hz)
     for note in rows:
-        start, held, pitch, velocity, program, is_drum, gain, pan = note
+        start, held, pitch, velocity, program, is_drum, gain, pan, part = note
         for region in font.regions(int(program), is_drum=bool(is_drum)):
             if not region.keys[0] <= pitch <= region.keys[1]:
                 continue
@@ -140,9 +169,9 @@ def _voices(notes: PlayedNotes, font: SoundFont, rate_hz: int) -> list[_Voice]:
             left, right = loudness * np.cos(angle), loudness * np.sin(angle)
             group = (program, is_drum, region.exclusive_class) if region.exclusive_class else ()
             voices.append(
-                _Voice(
+                Voice(
                     region, int(pitch), int(start), int(held), release, float(left), float(right),
-                    group,
+                    group, int(part),
                 )
             )  # fmt: skip
         if len(voices) > MAX_LAYERS * len(rows):
@@ -153,21 +182,24 @@ def _voices(notes: PlayedNotes, font: SoundFont, rate_hz: int) -> list[_Voice]:
     return _choke(voices, int(CHOKE_SECONDS * rate_hz))
 
 
-def _merged(notes: PlayedNotes, rate_hz: int) -> list[tuple[float, ...]]:
+def _merged(
+    notes: PlayedNotes, parts: NDArray[np.integer], rate_hz: int
+) -> list[tuple[float, ...]]:
     """Return the notes as rows, in frames and in order of time, equal ones as one."""
     if not len(notes):
         return []
     start = np.round(notes.onset_s * rate_hz)
     held = np.round(np.clip(notes.duration_s, 0.001, MAX_NOTE_SECONDS) * rate_hz)
     rows = np.stack(
-        [start, held, notes.pitch, notes.velocity, notes.program, notes.is_drum, notes.pan], 1
+        [start, held, notes.pitch, notes.velocity, notes.program, notes.is_drum, notes.pan, parts],
+        1,
     )
     unique, inverse = np.unique(rows.astype(float), axis=0, return_inverse=True)
     gain = np.bincount(inverse.ravel(), weights=notes.gain)
     return np.concatenate([unique[:, :6], gain[:, None], unique[:, 6:]], axis=1).tolist()
 
 
-def _choke(voices: list[_Voice], choke: int) -> list[_Voice]:
+def _choke(voices: list[Voice], choke: int) -> list[Voice]:
     """End voices where a later one of the same exclusive class begins."""
     result = list(voices)
     sounding: dict[tuple[float, ...], list[int]] = {}
@@ -185,10 +217,17 @@ def _choke(voices: list[_Voice], choke: int) -> list[_Voice]:
     return result
 
 
-def _add(mix: NDArray[np.float32], voice: _Voice, wave: Wave, *, offset: int) -> None:
-    """Add a voice to the mix: its wave while the key is held, then fading."""
+def add_voice(mix: NDArray[np.float32], voice: Voice, wave: Wave, *, offset: int) -> None:
+    """Add a voice to a mix: its wave while the key is held, then fading.
+
+    Args:
+        mix: ``[2, frames]``; what lies outside is left out.
+        voice: what sounds.
+        wave: its sound, as `Waves` gives it.
+        offset: frame of the mix at which it begins; may be negative.
+    """
     first = max(0, -offset)
-    length = min(voice.held + voice.release, len(wave))
+    length = min(voice.held + voice.release, len(wave), mix.shape[1] - offset)
     held = min(voice.held, length)
     parts = [(first, wave[first:held])]
     if length > held:
@@ -209,10 +248,10 @@ def _release_curve(num_frames: int) -> Wave:
     return 10 ** (-SILENCE_DB / 20 * ramp) * np.minimum(1, 20 * (1 - ramp))
 
 
-class _Waves:
+class Waves:
     """The sound of each key of each region, computed once and as long as any note needs it."""
 
-    def __init__(self, font: SoundFont, rate_hz: int, voices: list[_Voice]) -> None:
+    def __init__(self, font: SoundFont, rate_hz: int, voices: list[Voice]) -> None:
         self._font = font
         self._rate_hz = rate_hz
         self._lengths: dict[tuple[int, int], int] = {}
@@ -222,11 +261,11 @@ class _Waves:
             key = (id(voice.region), voice.key)
             self._lengths[key] = max(self._lengths.get(key, 0), voice.held + voice.release)
 
-    def get(self, voice: _Voice) -> Wave:
+    def get(self, voice: Voice) -> Wave:
         """Return the wave of a voice, at least as long as it sounds where the sample loops."""
         key = (id(voice.region), voice.key)
         if key not in self._waves:
-            wave = self._compute(voice.region, voice.key, self._lengths[key])
+            wave = self.compute(voice.region, voice.key, self._lengths[key])
             self._waves[key] = wave
             self._num_frames += len(wave)
             while self._num_frames > MAX_CACHED_FRAMES and len(self._waves) > 1:
@@ -234,8 +273,12 @@ class _Waves:
         self._waves.move_to_end(key)
         return self._waves[key]
 
-    def _compute(self, region: Region, key: int, length: int) -> Wave:
-        """Return a key's sound with volume envelope and filter."""
+    def compute(self, region: Region, key: int, length: int) -> Wave:
+        """Return `length` frames of a key's sound with volume envelope and filter.
+
+        Of a sample that does not loop, no more than it has. The beginning is the same whatever the
+        length.
+        """
         sample = self._font.sample(region)
         step = _pitch_step(region, sample, key) * sample.rate_hz / self._rate_hz
         if sample.loop is None:
@@ -371,7 +414,7 @@ def in_a_room(
         blocks: sound, `[frames, 2]` each.
         rate_hz: frames per second.
     """
-    echo = _room_echo(rate_hz)
+    echo = room_echo(rate_hz)
     carry = np.zeros((len(echo), 2), np.float32)
     transformed: dict[int, NDArray[np.complexfloating]] = {}
     for block in blocks:
@@ -385,7 +428,8 @@ def in_a_room(
         yield block + wet[: len(block)]
 
 
-def _room_echo(rate_hz: int) -> NDArray[np.float32]:
+@lru_cache(maxsize=4)
+def room_echo(rate_hz: int) -> NDArray[np.float32]:
     """Return the impulse response of the hall, without the direct sound, `[frames, 2]`."""
     num_frames = int(ROOM_SECONDS * rate_hz)
     time = np.arange(num_frames)[:, None] / rate_hz
