@@ -1,8 +1,8 @@
 """`segue studio`: the web application on this computer."""
 
+import contextlib
 import os
 import secrets
-import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,8 @@ from segue.cli.console import tell
 from segue.errors import SettingError
 
 if TYPE_CHECKING:
+    import socket
+
     from segue.studio.context import StudioSettings
 
 LEAST_TOKEN = 16
@@ -75,7 +77,7 @@ def studio(
     _serve(settings, listener, open_page=wanted)
 
 
-def _serve(settings: "StudioSettings", listener: socket.socket, *, open_page: bool) -> None:
+def _serve(settings: "StudioSettings", listener: "socket.socket", *, open_page: bool) -> None:
     """Serve until Ctrl-C."""
     from segue.studio.server import Server, locked
 
@@ -92,7 +94,8 @@ def _serve(settings: "StudioSettings", listener: socket.socket, *, open_page: bo
 
     with listener, locked(settings.folder, address):
         server = Server(settings, ready=ready)
-        server.run(sockets=[listener])
+        with contextlib.suppress(KeyboardInterrupt):  # it has ended by now, and well
+            server.run(sockets=[listener])
     tell("The studio is closed.")
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import importlib.util
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,21 @@ from starlette.responses import Response, StreamingResponse
 import segue
 from segue.errors import SegueError
 from segue.studio import pages
+from segue.studio.answers import ERRORS, JobAnswer, ShelfItem
 from segue.studio.context import Studio, StudioSettings, client_of, studio_of
 from segue.studio.jobs import Jobs
+from segue.studio.problems import Busy
 from segue.studio.security import Doors, Guard, problem, refusal
 from segue.studio.store import Store
 
 __all__ = ["Studio", "StudioSettings", "client_of", "create_app", "studio_of"]
+
+DESCRIPTION = """The same functions as the page and the commands, over HTTP.
+
+Making music takes a while: such a request is answered at once with a job, which is followed by
+server-sent events or asked for now and then, and can be cancelled. Clients take turns; who says
+`X-Segue-Client: NAME` takes turns under that name. A studio with a token asks for
+`Authorization: Bearer TOKEN`."""
 
 KINDS = {404: "not_found", 405: "not_found", 413: "too_large", 400: "data", 403: "forbidden"}
 
@@ -44,10 +54,14 @@ def create_app(settings: StudioSettings) -> FastAPI:
         summary="Writes the music that is missing.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
+        description=DESCRIPTION,
+        responses=ERRORS,
         openapi_url="/api/openapi.json",
         lifespan=_lifespan,
     )
     app.state.studio = Studio(settings, limits, jobs, store, _models(settings))
+    app.state.num_streams = 0
     app.include_router(router)
     for name in ("midi_api", "audio_api", "look_api"):
         if importlib.util.find_spec(f"segue.studio.{name}"):
@@ -62,19 +76,19 @@ def create_app(settings: StudioSettings) -> FastAPI:
 router = APIRouter(prefix="/api")
 
 
-@router.get("/jobs", tags=["jobs"])
+@router.get("/jobs", tags=["jobs"], response_model=list[JobAnswer])
 async def list_jobs(request: Request) -> list[dict[str, Any]]:
     """List the jobs, newest first."""
     return [job.answer() for job in studio_of(request).jobs.all()]
 
 
-@router.get("/jobs/{job_id}", tags=["jobs"])
+@router.get("/jobs/{job_id}", tags=["jobs"], response_model=JobAnswer)
 async def get_job(request: Request, job_id: str) -> dict[str, Any]:
     """Return one job."""
     return studio_of(request).jobs.get(job_id).answer()
 
 
-@router.delete("/jobs/{job_id}", tags=["jobs"], status_code=202)
+@router.delete("/jobs/{job_id}", tags=["jobs"], status_code=202, response_model=JobAnswer)
 def cancel_job(request: Request, job_id: str) -> dict[str, Any]:
     """Cancel a job that waits or runs; one that has ended stays as it is."""
     return studio_of(request).jobs.cancel(job_id).answer()
@@ -85,6 +99,8 @@ async def follow_job(request: Request, job_id: str) -> Response:
     """Follow a job by server-sent events: everything from the beginning, then live, to its end."""
     job = studio_of(request).jobs.get(job_id)
     last = _last_event_id(request)
+    if request.app.state.num_streams >= studio_of(request).limits.streams:
+        raise Busy("Too many streams of events are open. Ask for the job itself now and then.")
     ended = job.log is None or job.log.closed
     if ended and last and last >= job.last_event > 0:
         return Response(status_code=204)
@@ -93,7 +109,7 @@ async def follow_job(request: Request, job_id: str) -> Response:
     return StreamingResponse(body, media_type="text/event-stream", headers=headers)
 
 
-@router.get("/shelf", tags=["shelf"])
+@router.get("/shelf", tags=["shelf"], response_model=list[ShelfItem])
 async def list_shelf(request: Request) -> list[dict[str, Any]]:
     """List what is on the shelf, newest first."""
     return studio_of(request).store.listed()
@@ -107,13 +123,12 @@ def remove_from_shelf(request: Request, item: str) -> None:
 
 async def _streamed(app: FastAPI, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Count the streams that are open."""
-    state = app.state
-    state.num_streams = getattr(state, "num_streams", 0) + 1
+    app.state.num_streams += 1
     try:
         async for event in events:
             yield event
     finally:
-        state.num_streams -= 1
+        app.state.num_streams -= 1
 
 
 async def _replayed(events: list[Any]) -> AsyncIterator[bytes]:
@@ -133,6 +148,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Bound the threads; end the jobs when the server stops."""
     studio: Studio = app.state.studio
     anyio.to_thread.current_default_thread_limiter().total_tokens = studio.limits.threads
+    if studio.settings.warm_up and hasattr(studio.models, "warm_up"):
+        threading.Thread(target=studio.models.warm_up, name="warm-up", daemon=True).start()
     yield
     await anyio.to_thread.run_sync(studio.jobs.stop)
 

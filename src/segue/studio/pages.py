@@ -5,9 +5,10 @@ import re
 from pathlib import Path
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
+from segue.studio.api_page import described
 from segue.studio.problems import NotFound
 
 FOLDER: Final = Path(__file__).parent / "static"
@@ -35,6 +36,13 @@ def first_page(request: Request) -> Response:
 def static_file(request: Request, name: str) -> Response:
     """Give a file of the page."""
     return file_answer(request, name)
+
+
+@router.get("/api")
+def api_page(request: Request) -> Response:
+    """Give the description of the HTTP interface, for people."""
+    app: FastAPI = request.app
+    return Response(described(app.openapi()), media_type=TYPES[".html"])
 
 
 @router.get("/favicon.ico")

@@ -17,7 +17,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from segue.studio.limits import Limits
@@ -60,8 +60,6 @@ UPLOADS: Final = {
 COOKIE_NAME: Final = "segue-studio"
 DRAIN_BYTES: Final = 64_000_000
 DRAIN_SECONDS: Final = 10.0
-CLOSED_CONNECTION: Final = 499
-"""What is noted of a request whose sender went away."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +181,8 @@ class Guard:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        exchange = Exchange(receive, send, self._body_limit(scope), self._limits.request_seconds)
+        exchange = Exchange(scope, receive, send, self._body_limit(scope))
+        exchange.deadline = time.monotonic() + self._limits.request_seconds
         self._num_requests += 1
         try:
             await self._answer(scope, exchange)
@@ -202,13 +201,16 @@ class Guard:
             check_token(headers, self._doors)
             if self._num_requests > self._limits.requests:
                 raise Busy("The studio is busy. Ask again in a few seconds.")
-            exchange.check_length(headers)
+            exchange.check_length()
             await self._app(scope, exchange.receive, exchange.send)
         except Exception as error:
             if exchange.started:
                 raise
-            answer = refusal(exchange.refused or error, folders=self._folders)
-            await exchange.refuse(answer, scope)
+            error = exchange.refused or error
+            answer = refusal(error, folders=self._folders)
+            if scope["path"] == "/" and isinstance(error, Refusal):
+                answer = PlainTextResponse(f"{error}\n", answer.status_code)
+            await exchange.refuse(answer)
 
     def _entrance(self, scope: Scope) -> Response | None:
         """Return the answer to ``/?token=...``: a cookie, and the page without the token."""
@@ -242,27 +244,29 @@ class Exchange:
     Attributes:
         started: whether the answer has begun.
         refused: why no more of the body is taken.
+        deadline: of the body, on the monotonic clock.
     """
 
-    def __init__(
-        self, receive: Receive, send: Send, limit_bytes: int, limit_seconds: float
-    ) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limit_bytes: int) -> None:
         """Stand between a server and an application."""
+        self._headers = Headers(scope=scope)
+        self._is_head = scope["method"] == "HEAD"
         self._receive, self._send = receive, send
         self._limit_bytes = limit_bytes
-        self._deadline = time.monotonic() + limit_seconds
         self._num_bytes = 0
-        self._complete = False
+        length = self._headers.get("content-length", "0")
+        self._complete = length == "0" and "transfer-encoding" not in self._headers
+        self.deadline = float("inf")
         self.started = False
         self.refused: Refusal | None = None
 
-    def check_length(self, headers: Headers) -> None:
+    def check_length(self) -> None:
         """Refuse a body that says of itself that it is too large.
 
         Raises:
             TooLarge: it is.
         """
-        length = headers.get("content-length", "0")
+        length = self._headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit() or int(length) > self._limit_bytes:
             raise self._too_large()
 
@@ -276,7 +280,7 @@ class Exchange:
         if self._complete:
             return await self._receive()
         try:
-            async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
+            async with asyncio.timeout(max(0.0, self.deadline - time.monotonic())):
                 message = await self._receive()
         except TimeoutError:
             self.refused = Busy("The request took too long to come in. Send it again.")
@@ -304,13 +308,13 @@ class Exchange:
                 headers.setdefault(name, value)
         await self._send(message)
 
-    async def refuse(self, answer: Response, scope: Scope) -> None:
+    async def refuse(self, answer: Response) -> None:
         """Answer at once, then let the rest of the body run out, so that the sender can read it."""
         self.refused = None
         head = {"type": "http.response.start", "status": answer.status_code}
         raw = [*answer.raw_headers] + ([] if self._complete else [(b"connection", b"close")])
         await self.send({**head, "headers": raw})
-        body = b"" if scope["method"] == "HEAD" else bytes(answer.body)
+        body = b"" if self._is_head else bytes(answer.body)
         await self._send({"type": "http.response.body", "body": body, "more_body": True})
         if not self._complete:
             await self._drain()

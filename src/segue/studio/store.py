@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from segue.errors import DataError
 from segue.studio.problems import NotFound, TooLarge, logger
 
 Kind = Literal["piece", "recording"]
@@ -25,7 +26,7 @@ IN_USE_SECONDS: Final = 600.0
 _ID = re.compile(r"[0-9a-f]{16}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _OWN_KEYS: Final = ("id", "kind", "listed", "created", "size_bytes")
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def new_id() -> str:
@@ -52,16 +53,24 @@ class Store:
             folder: where the items are.
             max_bytes: size of all items together.
             max_items: number of items, unlisted ones included.
+
+        Raises:
+            DataError: the folder cannot be written.
         """
         self._items_folder = folder / "items"
         self._staging = folder / "staging"
         self._max_bytes, self._max_items = max_bytes, max_items
         self._lock = threading.RLock()
         self._used: dict[str, float] = {}
-        shutil.rmtree(self._staging, ignore_errors=True)
-        self._staging.mkdir(parents=True, exist_ok=True)
-        self._items_folder.mkdir(parents=True, exist_ok=True)
-        self._items = dict(self._read_all())
+        try:
+            shutil.rmtree(self._staging, ignore_errors=True)
+            self._staging.mkdir(parents=True, exist_ok=True)
+            self._items_folder.mkdir(parents=True, exist_ok=True)
+            self._items = dict(self._read_all())
+        except OSError as error:
+            raise DataError(
+                f"Cannot use the folder {folder}: {error.strerror or error}. Name another one."
+            ) from error
 
     def add(
         self,
@@ -89,7 +98,7 @@ class Store:
             size = sum(path.stat().st_size for path in stage.iterdir())
             entry = {
                 **meta,
-                **dict(zip(_OWN_KEYS, (item, kind, listed, self._created(), size), strict=True)),
+                **dict(zip(_OWN_KEYS, (item, kind, listed, now(), size), strict=True)),
             }
             (stage / META_NAME).write_text(json.dumps(entry, allow_nan=False), encoding="utf-8")
             _flush(stage)
@@ -200,10 +209,6 @@ class Store:
             (self._items_folder / item).rename(doomed)
             shutil.rmtree(doomed, ignore_errors=True)
 
-    def _created(self) -> str:
-        """Return the time of a new item."""
-        return now()
-
     def _read_all(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Read the items on disk; those that are damaged are told of and passed by."""
         for folder in sorted(self._items_folder.iterdir()):
@@ -242,8 +247,9 @@ def _full_disk_told() -> Iterator[None]:
     """Turn a full disk into an answer that says so."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in _FULL:
+    except (OSError, DataError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not (isinstance(cause, OSError) and cause.errno in _FULL):
             raise
         raise TooLarge(
             "The disk that the studio writes to is full; nothing was written. Make room there, "
