@@ -6,7 +6,7 @@ export const ACTIONS = {
   inpaint: { label: "Inpaint", icon: "inpaint", about: "Writes new sound into the marked span; every sample outside it stays as it is." },
   extend: { label: "Extend", icon: "extend", about: "Goes on where the recording ends, or leads in before it begins." },
   vary: { label: "Vary", icon: "vary", about: "Writes sound that is like the recording." },
-  reconstruct: { label: "Rebuild", icon: "reconstruct", about: "What the model's autoencoder alone makes of the recording: encoded and decoded, nothing new." },
+  reconstruct: { label: "Reconstruct", icon: "reconstruct", about: "What the model's autoencoder alone makes of the recording: encoded and decoded, nothing new." },
 };
 
 const SAMPLER_NAMES = { "dpm++2m": "DPM++ 2M", ddim: "DDIM", ddpm: "DDPM", euler: "Euler", heun: "Heun", pingpong: "Ping-pong", shortcut: "Shortcut" };
@@ -111,7 +111,7 @@ export class Form extends EventTarget {
 
   #buildOwn() {
     const { ui } = this;
-    this.seconds = ui.field({ label: "Duration", type: "number", value: 10, min: 0.1, step: 0.5, unit: "s", onInput: () => this.#show() });
+    this.seconds = ui.field({ label: "Duration", type: "number", value: 10, min: 0.1, step: "any", unit: "s", onInput: () => this.#show() });
     this.strength = ui.field({ label: "Strength 0.50", type: "range", value: 0.5, min: 0.05, max: 1, step: 0.05, hint: "Near 0: nearly the same. 1: nothing of it left.", onInput: () => this.#show() });
     const places = [{ value: "after", label: "After the end" }, { value: "before", label: "Before the beginning" }];
     this.place = ui.field({ label: "Where", options: places });
@@ -121,7 +121,7 @@ export class Form extends EventTarget {
   #buildAsked() {
     const { ui } = this;
     this.labels = ui.element("fieldset", { class: "chips" });
-    this.text = ui.field({ label: "In words", type: "textarea", placeholder: "slow piano in a large hall" });
+    this.text = ui.field({ label: "In words", type: "textarea" });
     this.negative = ui.field({ label: "Not wanted, in words", type: "text" });
     this.asked = ui.element("div", { class: "stack" }, this.labels, this.text, this.negative);
     this.seed = ui.field({ label: "Seed", type: "number", value: 0, min: 0, step: 1, hint: "Same seed and settings, same sound." });
@@ -135,7 +135,7 @@ export class Form extends EventTarget {
     this.steps = ui.field({ label: "Steps", type: "number", min: 1, step: 1, value: "" });
     const samplers = info.samplers.map((name) => ({ value: name, label: SAMPLER_NAMES[name] ?? name }));
     this.sampler = ui.field({ label: "Sampler", options: [{ value: "", label: "The model's own" }, ...samplers] });
-    this.guidance = ui.field({ label: "Guidance", type: "number", min: 0, step: 0.5, value: "", hint: "How much what is asked for is exaggerated; 1: not at all. Counts where something is asked for." });
+    this.guidance = ui.field({ label: "Guidance", type: "number", min: 0, step: "any", value: "", hint: "How much what is asked for is exaggerated; 1: not at all. Counts where something is asked for." });
     this.unwanted = ui.element("fieldset", { class: "chips" });
     this.drawer = ui.element(
       "details",
@@ -158,6 +158,8 @@ export class Form extends EventTarget {
       box.input.disabled = !model.text;
       box.setHint(model.text ? "" : `${model.name} was trained without texts: choose labels.`);
     }
+    this.text.input.rows = model.text ? 2 : 1;
+    this.text.input.placeholder = model.text ? "slow piano in a large hall" : "";
     this.negative.setHint("");
     this.negative.hidden = !model.text;
     this.steps.input.placeholder = String(model.defaults.steps ?? "");
@@ -232,7 +234,7 @@ export class Form extends EventTarget {
       inpaint: this.#span ? `Inpaint ${length.toFixed(2)} s` : "Inpaint",
       extend: `Extend by ${seconds.toFixed(1)} s`,
       vary: "Vary",
-      reconstruct: "Rebuild",
+      reconstruct: "Reconstruct",
     }[action];
   }
 

@@ -156,7 +156,7 @@ export class Transport {
       this.#showSpan(wave.span);
       return;
     }
-    const other = Number(this.edges[1 - index].input.value) || (index === 0 ? recording.seconds : 0);
+    const other = wave.span?.[1 - index] ?? (index === 0 ? recording.seconds : 0);
     wave.span = index === 0 ? [time, Math.max(time, other)] : [Math.min(time, other), time];
   }
 }

@@ -1,6 +1,6 @@
 // Earlier results and uploads, newest first, with the settings that made them.
 
-const NAMES = { generate: "Generated", inpaint: "Inpainted", extend: "Extended", vary: "Varied", reconstruct: "Rebuilt" };
+const NAMES = { generate: "Generated", inpaint: "Inpainted", extend: "Extended", vary: "Varied", reconstruct: "Reconstructed" };
 
 /**
  * Says in a few words what a job does.
