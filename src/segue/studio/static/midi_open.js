@@ -1,0 +1,91 @@
+// Dialogs of the symbolic room: a new piece from nothing, and the pieces that are there.
+
+import { button, dialog, element, field } from "./ui.js";
+
+const NEW_PIECE = { instruments: ["piano", "bass", "drums"], bars: 8, tempo: 120, meter: "4/4" };
+
+/**
+ * Asks for a new piece.
+ * @param {object} info of the server
+ * @param {(body: object) => void} onWrite
+ */
+export function askNewPiece(info, onWrite) {
+  const chosen = [...NEW_PIECE.instruments];
+  const names = (info?.instruments ?? []).map(({ name }) => name);
+  const list = element("ul", { class: "chosen-instruments", "aria-label": "Instruments chosen" });
+  const said = element("p", { class: "run-error", role: "alert", hidden: true });
+  const picker = field({ label: "Instrument", options: names.map((name) => ({ value: name, label: name })) });
+  const show = () => {
+    list.replaceChildren(...chosen.map((name, i) => element("li", null, element("span", { text: name }), removal(name, i))));
+  };
+  const removal = (name, i) =>
+    button({ icon: "close", kind: "quiet", title: `Take ${name} out`, onClick: () => (chosen.splice(i, 1), show()) });
+  const add = button({ label: "Add", icon: "plus", onClick: () => (chosen.push(picker.input.value), show()) });
+  picker.classList.add("grow");
+  const bars = field({ label: "Bars", type: "number", min: 1, max: 64, step: 1, value: NEW_PIECE.bars });
+  const tempo = field({ label: "Tempo", type: "number", min: 20, max: 300, step: 1, value: NEW_PIECE.tempo, unit: "bpm" });
+  const meter = field({ label: "Meter", value: NEW_PIECE.meter, placeholder: "4/4" });
+  const write = () => {
+    if (!chosen.length) {
+      said.textContent = "Add at least one instrument.";
+      said.hidden = false;
+      return;
+    }
+    node.close();
+    onWrite({ instruments: [...chosen], bars: Number(bars.input.value), tempo: Number(tempo.input.value), meter: meter.input.value.trim() });
+  };
+  show();
+  const node = dialog({
+    title: "New piece",
+    body: [
+      element("div", { class: "stack" }, list, element("div", { class: "row end" }, picker, add), element("div", { class: "triple" }, bars, tempo, meter), said),
+    ],
+    buttons: [
+      button({ label: "Cancel", onClick: () => node.close() }),
+      button({ label: "Write it", icon: "generate", kind: "primary", onClick: write }),
+    ],
+  });
+  return node;
+}
+
+/**
+ * Shows demo pieces and earlier results.
+ * @param {object} context api and info
+ * @param {{onDemo: (name: string, title: string) => void, onPiece: (id: string, name: string) => void}} handlers
+ */
+export async function askPiece({ api, info }, { onDemo, onPiece }) {
+  const pick = (act) => () => {
+    node.close();
+    act();
+  };
+  const demos = (info?.demos ?? []).map(({ name, title }) =>
+    element("li", null, button({ label: title, icon: "music", kind: "quiet", onClick: pick(() => onDemo(name, title)) })),
+  );
+  const earlier = element("ul", { class: "pieces" }, element("li", { class: "soft", text: "Looking …" }));
+  const node = dialog({
+    title: "Pieces",
+    body: [
+      element("h3", { text: "That come with Segue" }),
+      element("ul", { class: "pieces" }, demos),
+      element("h3", { text: "Opened and written here" }),
+      earlier,
+    ],
+    buttons: [button({ label: "Close", onClick: () => node.close() })],
+  });
+  let items;
+  try {
+    items = (await api.get("/shelf")).filter((item) => item.kind === "piece");
+  } catch (error) {
+    earlier.replaceChildren(element("li", { class: "run-error", text: error.message }));
+    return;
+  }
+  const rows = items.slice(0, 100).map((item) =>
+    element("li", null, button({ label: shelfText(item), kind: "quiet", onClick: pick(() => onPiece(item.id, item.name)) })),
+  );
+  earlier.replaceChildren(...(rows.length ? rows : [element("li", { class: "soft", text: "Nothing yet." })]));
+}
+
+function shelfText({ name, created, job_kind: kind }) {
+  const when = created ? new Date(created).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) : "";
+  return [name, kind?.replace("midi.", ""), when].filter(Boolean).join(" · ");
+}

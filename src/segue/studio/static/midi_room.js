@@ -1,0 +1,649 @@
+// The symbolic room's parts put together: the piece, the mark, the run, and what is shown and heard.
+
+import { element } from "./ui.js";
+import { Transport, Toolbar } from "./midi_bars.js";
+import { Desk } from "./midi_desk.js";
+import { watchFiles } from "./midi_drop.js";
+import { Run } from "./midi_job.js";
+import { listenToKeys } from "./midi_keys.js";
+import { noteText } from "./midi_likelihood.js";
+import { askNewPiece, askPiece } from "./midi_open.js";
+import { Overview } from "./midi_overview.js";
+import { Panel } from "./midi_panel.js";
+import * as regions from "./midi_region.js";
+import { Results } from "./midi_results.js";
+import { freshNotes, sceneOf } from "./midi_scene.js";
+import { LaneNotes } from "./midi_piece.js";
+import { Settings } from "./midi_settings.js";
+import { Player } from "./player.js";
+import { Roll } from "./roll.js";
+
+const FIRST_DEMO = "quartet";
+const FIRST_HOLE = { tracks: [0], unit: "bars", first: 8, last: 11 };
+
+export class Room {
+  /** @param {{api: object, info: object, ui: object}} context */
+  constructor(context) {
+    this.context = context;
+    this.api = context.api;
+    this.desk = new Desk(context.api);
+    this.run = null;
+    this.region = null;
+    this.side = "candidate";
+    this.likelihood = false;
+    this.chosenNote = -1;
+    this.muted = new Set();
+    this.soloed = new Set();
+    this.switches = { loop: false, follow: true, tool: "mark", volume: 0.8 };
+    this.#build(context.info);
+    window.segue = Object.assign(window.segue ?? {}, { midi: this });
+  }
+
+  #build(info) {
+    this.settings = new Settings(info);
+    this.player = new Player(this.api, {
+      onState: () => this.#playing(),
+      onError: (error) => this.context.ui.toast(`The music cannot be played. ${error.message}`, { kind: "error" }),
+    });
+    this.roll = new Roll(this.#rollHandlers());
+    this.overview = new Overview(this.roll);
+    this.panel = new Panel(
+      { onRegion: (region) => this.mark(region), onWrite: () => this.write(), onMode: () => undefined },
+      this.settings,
+    );
+    this.results = new Results({
+      onChoose: (number) => this.choose(number),
+      onSide: (side) => this.compare(side),
+      onKeep: () => this.keep(),
+      onDiscard: () => this.discard(),
+      onCancel: () => this.cancel(),
+      onRetry: () => this.retry(),
+      onLikelihood: (on) => this.showLikelihood(on),
+    });
+    this.#buildBars();
+    this.spoken = element("p", { class: "visually-hidden", role: "status", "aria-live": "polite" });
+    this.empty = element("div", { class: "empty", hidden: true }, element("p", { text: "Drop a MIDI file here, or open one." }));
+    const stage = element("div", { class: "stage" }, this.overview.node, this.roll.node, this.empty);
+    const side = element("aside", { class: "side", "aria-label": "Writing" }, this.panel.node, this.results.node);
+    this.node = element("div", { class: "midi" }, this.toolbar.node, this.transport.node, element("div", { class: "midi-main" }, stage, side), this.spoken);
+  }
+
+  #buildBars() {
+    this.toolbar = new Toolbar({
+      onFile: (file) => this.openFile(file),
+      onPieces: () =>
+        askPiece(this.context, {
+          onDemo: (name) => this.openDemo(name),
+          onPiece: (id) => this.open(() => this.desk.load(id)),
+        }),
+      onNew: () => askNewPiece(this.context.info, (body) => this.compose(body)),
+      onUndo: () => this.step(-1),
+      onRedo: () => this.step(1),
+      onDownload: (kind, node) => this.download(kind, node),
+    });
+    this.transport = new Transport({
+      onStart: () => this.seek(0, true),
+      onPlay: () => this.playOrStop(),
+      onLoop: () => this.toggle("loop"),
+      onFollow: () => this.toggle("follow"),
+      onVolume: (volume) => {
+        this.switches.volume = volume;
+        this.player.setVolume(volume);
+      },
+      onZoom: (factor) => this.roll.zoom(factor),
+      onLanes: (factor) => this.roll.zoomLanes(factor),
+      onFit: () => this.roll.fit(),
+      onTool: () => this.toggle("tool"),
+    });
+    this.transport.showSwitches(this.switches);
+  }
+
+  #rollHandlers() {
+    return {
+      onRegion: (from, to, options) => this.#drag(from, to, options),
+      onSeek: (tick, { final }) => this.#place(tick, final),
+      onView: () => this.overview?.draw(),
+      onHover: (note, place) => this.roll.showTip(note ? this.#textOf(note) : "", place?.x, place?.y),
+      onChoose: (index, step = 0) => this.chooseNote(index, step),
+      onStep: (step) => this.#stepMark(step),
+      onWrite: () => this.write(),
+      onClear: () => this.mark(null),
+      heads: {
+        onSelect: (track, extend) => this.#markTrack(track, extend),
+        onMute: (track) => this.#silence(this.muted, track),
+        onSolo: (track) => this.#silence(this.soloed, track),
+      },
+    };
+  }
+
+  // Being on the page
+
+  /** Listens to the page again. */
+  attach() {
+    this.detachers = [listenToKeys(this), watchFiles(this)];
+    const recolour = () => {
+      this.roll.resize();
+      this.overview.rebuild();
+    };
+    this.context.ui.scheme.addEventListener("change", recolour);
+    this.detachers.push(() => this.context.ui.scheme.removeEventListener("change", recolour));
+    this.roll.scroll.scrollTop = this.scrolled ?? 0;
+    this.roll.resize();
+  }
+
+  /** Leaves the page; a job goes on, music stops. */
+  detach() {
+    this.scrolled = this.roll.scroll.scrollTop;
+    this.detachers.forEach((detach) => detach());
+    this.player.stop();
+    this.node.remove();
+  }
+
+  /** Opens what was open, or the piece that comes with Segue. */
+  async begin() {
+    this.#show({ fit: true });
+    const named = /^#\/midi\/([0-9a-f]{16})$/.exec(location.hash)?.[1];
+    const entry = this.desk.history.restore();
+    if (named || entry) {
+      try {
+        named ? this.desk.adopt(await this.desk.load(named), "Opened") : await this.desk.goTo(0);
+        this.#newPiece({ fit: true });
+        return;
+      } catch {
+        this.desk.history.clear();
+      }
+    }
+    await this.openDemo(FIRST_DEMO);
+    if (this.desk.piece) {
+      this.mark(regions.fitted(this.desk.piece, FIRST_HOLE));
+    }
+  }
+
+  // Pieces
+
+  /** Opens what a promise gives; where it fails, everything stays as it was. */
+  async open(fetchPiece, label = "Open another piece") {
+    let piece;
+    try {
+      piece = await fetchPiece();
+    } catch (error) {
+      this.context.ui.toast(error.message, { kind: "error" });
+      return;
+    }
+    this.#leaveRun();
+    this.region = null;
+    this.desk.adopt(piece, label);
+    this.player.rest = 0;
+    this.#newPiece({ fit: true });
+    this.say(`Opened ${piece.name}`);
+  }
+
+  /** Opens a file of the user's. */
+  openFile(file) {
+    return this.open(() => this.desk.upload(file), `Open ${file.name}`);
+  }
+
+  /** Opens a piece that comes with Segue. */
+  openDemo(name) {
+    return this.open(() => this.desk.demo(name), `Open ${name}`);
+  }
+
+  /** Undoes or redoes. */
+  async step(by) {
+    if (this.run?.underWay) {
+      return;
+    }
+    this.#leaveRun();
+    try {
+      const label = by < 0 ? this.desk.history.undoLabel : this.desk.history.redoLabel;
+      if (await this.desk.goTo(by)) {
+        this.#newPiece();
+        this.say(`${by < 0 ? "Undone" : "Redone"}: ${label}`);
+      }
+    } catch (error) {
+      this.context.ui.toast(error.message, { kind: "error" });
+    }
+  }
+
+  #newPiece({ fit = false } = {}) {
+    const { piece } = this.desk;
+    this.region = regions.fitted(piece, this.region);
+    this.panel.setPiece(piece);
+    this.panel.setRegion(this.region);
+    this.#show({ fit });
+  }
+
+  /** Downloads what is shown. */
+  async download(kind, node) {
+    const { shown } = this.scene;
+    if (!shown) {
+      return;
+    }
+    node.disabled = true;
+    node.setAttribute("aria-busy", "true");
+    try {
+      await this.desk.save(shown.id, kind);
+    } catch (error) {
+      this.context.ui.toast(error.message, { kind: "error" });
+    }
+    node.disabled = false;
+    node.removeAttribute("aria-busy");
+  }
+
+  // What is shown
+
+  #show({ fit = false } = {}) {
+    const silent = (track) => this.isSilent(track);
+    const { run, side, likelihood, chosenNote } = this;
+    this.scene = sceneOf({ piece: this.desk.piece, run, side, likelihood, isSilent: silent, chosenNote });
+    const shape = JSON.stringify(this.scene.piece?.tracks.map(({ name, program }) => [name, program]));
+    this.scene.summary = this.#summary();
+    this.roll.show(this.scene, { fit: fit || shape !== this.shape });
+    this.shape = shape;
+    this.overview.rebuild();
+    this.empty.hidden = Boolean(this.scene.piece);
+    this.toolbar.showPiece(this.scene.shown);
+    this.toolbar.showHistory(this.desk.history, Boolean(run?.underWay));
+    this.#showRun();
+    this.#showMarks();
+    this.player.setPiece(this.scene.shown);
+    this.player.setSilenced(silent);
+    this.#showPlace();
+  }
+
+  #showRun() {
+    const { run, side, likelihood } = this;
+    this.panel.setBusy(Boolean(run?.underWay));
+    this.results.show(run, { side, likelihood, hasLikelihood: !run && Boolean(this.desk.piece?.logProbs.size) });
+    this.node.classList.toggle("has-results", !this.results.node.hidden);
+  }
+
+  #summary() {
+    const { piece } = this.scene;
+    if (!piece) {
+      return "No piece is open.";
+    }
+    const tracks = piece.tracks.map((track, i) => `${piece.nameOf(i)} (${track.num_notes} notes)`);
+    return `${piece.name}: ${piece.numBars} bars, ${tracks.join(", ")}. ${regions.regionText(piece, this.region)}.`;
+  }
+
+  #showMarks() {
+    const { run } = this;
+    const piece = this.scene.piece;
+    const marks = [];
+    if (run?.canvas) {
+      const { start_ticks: start, end_ticks: end, tracks } = run.ticks;
+      marks.push({ start, end, tracks, busy: run.underWay });
+    }
+    const own = this.region && piece && (!run?.canvas || (this.#onOwnBars() && !regions.same(this.region, run.region)));
+    if (own) {
+      const [start, end] = regions.ticksOf(piece, this.region);
+      marks.push({ start, end, tracks: this.region.tracks });
+    }
+    const [loop] = marks;
+    this.roll.setMarks(marks, this.switches.loop && loop ? loop : null);
+    this.roll.heads.mark(marks.flatMap((mark) => mark.tracks), this.muted, this.soloed);
+    this.overview.draw();
+    this.player.setLoop(this.switches.loop && loop ? [piece.secondsAt(loop.start), piece.secondsAt(loop.end)] : null);
+    this.roll.summary.textContent = this.#summary();
+  }
+
+  /** Whether the bars that are shown are those of the piece that is open. */
+  #onOwnBars() {
+    return !this.run?.canvas || this.run.canvas.id === this.desk.piece?.id;
+  }
+
+  // The mark
+
+  /** Marks a region; null marks nothing. */
+  mark(region, { speak = true } = {}) {
+    const { piece } = this.desk;
+    if (!piece) {
+      return;
+    }
+    if (!this.#onOwnBars()) {
+      this.say("Keep or discard the candidates first.");
+      return;
+    }
+    this.region = regions.fitted(piece, region);
+    this.panel.setRegion(this.region);
+    this.#showMarks();
+    if (speak) {
+      this.say(regions.regionText(piece, this.region));
+    }
+  }
+
+  #drag(from, to, { unit, extend, final }) {
+    const { piece } = this.desk;
+    const corner = extend && this.region ? this.corner : from;
+    this.corner = corner ?? from;
+    this.panel.setMode("inpaint");
+    this.mark(regions.between(piece, this.corner, to, unit), { speak: final });
+  }
+
+  #markTrack(track, extend) {
+    const { piece } = this.desk;
+    if (!piece) {
+      return;
+    }
+    const span = this.region ?? { unit: "bars", first: 0, last: piece.numBars - 1 };
+    let tracks = [track];
+    if (extend && this.region) {
+      const had = this.region.tracks.includes(track);
+      tracks = had ? this.region.tracks.filter((one) => one !== track) : [...this.region.tracks, track].sort((a, b) => a - b);
+    }
+    this.mark({ ...span, tracks });
+  }
+
+  #stepMark({ by = 0, tracks = 0, grow = false, beats = false, to = null }) {
+    const { piece } = this.desk;
+    const { view } = this.roll;
+    const all = piece.tracks.map((_, i) => i);
+    const here = piece.barAt(view.left + 1 / view.scale);
+    let region = this.region ?? { tracks: [0], unit: "bars", first: here, last: here };
+    const had = this.region !== null;
+    if (beats) {
+      region = regions.inUnit(piece, region, "beats");
+    }
+    if (to === "all") {
+      region = { tracks: all, unit: "bars", first: 0, last: piece.numBars - 1 };
+    } else if (to === "tracks") {
+      region = { ...region, tracks: all };
+    } else if (to) {
+      const most = regions.countOf(piece, region.unit);
+      region = regions.moved(piece, region, { by: to === "start" ? -most : most });
+    } else if (had) {
+      region = (grow ? regions.grown : regions.moved)(piece, region, { by, tracks });
+    }
+    this.panel.setMode("inpaint");
+    this.mark(region);
+    if (this.region) {
+      this.roll.reveal(...regions.ticksOf(piece, this.region), this.region.tracks);
+    }
+  }
+
+  // Writing
+
+  /** Asks for candidates. */
+  write() {
+    if (this.panel.write.disabled) {
+      this.say(this.panel.said.textContent);
+      return;
+    }
+    const request = this.panel.request();
+    request.body = { ...request.body, ...this.settings.asked() };
+    this.#start(request);
+  }
+
+  /** Writes a piece from nothing. */
+  compose(body) {
+    if (this.run?.underWay) {
+      this.context.ui.toast("Something is being written. Cancel it first.", { kind: "error" });
+      return;
+    }
+    const { method, ...settings } = this.settings.asked();
+    const bars = body.bars === 1 ? "1 bar" : `${body.bars} bars`;
+    this.#start({ kind: "compose", body: { ...body, ...settings }, label: `${bars} for ${body.instruments.join(", ")}` });
+  }
+
+  #start(request) {
+    this.#leaveRun();
+    this.side = "candidate";
+    const run = new Run(this.api, request, (what, data) => run === this.run && this.#hear(what, data));
+    this.run = run;
+    this.#show();
+    this.results.node.scrollIntoView({ block: "nearest" });
+    run.start(this.desk.piece);
+    this.settings.afterRequest();
+    this.say(`Writing: ${request.label}`);
+  }
+
+  #hear(what, data) {
+    const { run } = this;
+    if (what === "notes") {
+      this.#writeNotes(data);
+    } else if (what === "progress") {
+      this.results.showProgress();
+    } else if (what === "canvas") {
+      this.#show();
+      const { start_ticks: start, end_ticks: end, tracks } = run.ticks;
+      this.roll.reveal(start, end, tracks);
+    } else if (what === "result") {
+      this.#show();
+      this.#arrive();
+    } else {
+      this.#showRun();
+      this.#showMarks();
+      this.toolbar.showHistory(this.desk.history, run.underWay);
+      if (!run.underWay && run.state !== "done") {
+        this.#show();
+        this.say(run.error?.message ?? this.results.state.textContent);
+      }
+    }
+  }
+
+  #arrive() {
+    const { run } = this;
+    const { piece } = this.scene;
+    const bar = piece.barAt(run.ticks.start_ticks);
+    if (!this.player.playing) {
+      this.seek(piece.secondsAt(piece.starts[Math.max(0, bar - 1)]));
+    }
+    this.player.prepare(this.scene.shown, this.player.position());
+    this.say(`${this.results.state.textContent}. Best: ${run.candidates[0]?.num_notes ?? 0} notes.`);
+  }
+
+  #writeNotes({ candidate, notes }) {
+    const { run, scene, roll } = this;
+    this.results.count();
+    if (!run.canvas || candidate !== run.chosen || this.side !== "candidate" || run.candidates.length) {
+      return;
+    }
+    let isWider = false;
+    for (const [track, pitch, onset, duration, velocity] of notes) {
+      const lane = scene.lanes[track];
+      if (lane) {
+        lane.fresh ??= new LaneNotes();
+        lane.fresh.add(pitch, onset, duration, velocity, -1);
+        isWider ||= lane.layout.rows[pitch] < 0;
+      }
+    }
+    if (isWider) {
+      roll.layOut();
+    }
+    roll.redraw("lanes");
+    run.shownAt ??= performance.now() - run.startedAt;
+  }
+
+  /** Looks at another candidate. */
+  async choose(number) {
+    const { run } = this;
+    if (!run) {
+      return;
+    }
+    this.side = "candidate";
+    this.chosenNote = -1;
+    this.results.say("");
+    try {
+      await run.choose(number);
+    } catch (error) {
+      this.context.ui.toast(error.message, { kind: "error" });
+    }
+    if (run === this.run && run.chosen === number) {
+      this.#show();
+    }
+  }
+
+  /** Shows and plays the original or the candidate. */
+  compare(side = this.side === "candidate" ? "original" : "candidate") {
+    if (this.run?.state === "done" && side !== this.side) {
+      this.side = side;
+      this.#show();
+      this.say(side === "candidate" ? "Candidate" : "Original");
+    }
+  }
+
+  /** Takes the candidate as the piece. */
+  keep() {
+    const piece = this.run?.state === "done" ? this.run.candidatePiece() : null;
+    if (!piece) {
+      return;
+    }
+    const { label } = this.run.request;
+    const { region } = this.run;
+    this.#leaveRun();
+    this.desk.adopt(piece, label);
+    this.region = region;
+    this.#newPiece();
+    this.say(`Kept: ${label}`);
+    this.roll.canvas.focus({ preventScroll: true });
+  }
+
+  /** Goes back to the piece as it was. */
+  discard() {
+    this.#leaveRun();
+    this.#newPiece();
+    this.say("Discarded");
+    this.roll.canvas.focus({ preventScroll: true });
+  }
+
+  /** Gives up what is being written. */
+  async cancel() {
+    try {
+      await this.run?.cancel();
+    } catch (error) {
+      this.context.ui.toast(error.message, { kind: "error" });
+    }
+  }
+
+  /** Asks once more for what did not come. */
+  retry() {
+    if (this.run && !this.run.underWay) {
+      this.#start(this.run.request);
+    }
+  }
+
+  #leaveRun() {
+    this.run?.close();
+    this.run = null;
+    this.side = "candidate";
+    this.chosenNote = -1;
+    this.results.say("");
+  }
+
+  // Notes and their likelihood
+
+  /** Colours the new notes by their likelihood. */
+  showLikelihood(on) {
+    this.likelihood = on;
+    this.#show();
+  }
+
+  /** Chooses a new note by its index, or the next or previous one. */
+  chooseNote(index, step = 0) {
+    const notes = freshNotes(this.scene);
+    if (!notes.length || this.side !== "candidate") {
+      this.say("There are no new notes to go through.");
+      return;
+    }
+    const at = notes.indexOf(this.chosenNote);
+    const first = step > 0 ? 0 : notes.length - 1;
+    this.chosenNote = index ?? notes[at < 0 ? first : (at + step + notes.length) % notes.length];
+    const { onset, duration, track } = this.scene.shown.note(this.chosenNote);
+    this.results.say(this.#textOf({ kind: "fresh", index: this.chosenNote }));
+    this.roll.scene.chosenNote = this.chosenNote;
+    this.roll.reveal(onset, onset + duration, [track]);
+  }
+
+  #textOf({ kind, index }) {
+    const piece = kind === "ghost" ? this.run.canvas : this.scene.shown;
+    return noteText(piece, index, kind);
+  }
+
+  // Sound
+
+  /** Whether a track is not heard: muted, or others are soloed. */
+  isSilent(track) {
+    return this.muted.has(track) || (this.soloed.size > 0 && !this.soloed.has(track));
+  }
+
+  #silence(set, track) {
+    set.has(track) ? set.delete(track) : set.add(track);
+    this.scene.lanes.forEach((lane, i) => (lane.dim = this.isSilent(i)));
+    this.roll.heads.show(this.scene);
+    this.roll.redraw("lanes");
+    this.#showMarks();
+    this.player.setSilenced((one) => this.isSilent(one));
+  }
+
+  /** Plays, or stops. */
+  playOrStop() {
+    const { player } = this;
+    if (player.playing) {
+      player.stop();
+      return;
+    }
+    const here = player.position();
+    if (player.loop && (here < player.loop[0] || here >= player.loop[1])) {
+      [player.rest] = player.loop;
+    }
+    player.play();
+  }
+
+  /** Places the cursor, in seconds. */
+  seek(seconds, reveal = false) {
+    this.player.seek(seconds);
+    this.#showPlace();
+    if (reveal && this.scene.piece) {
+      const tick = this.scene.piece.tickAt(seconds);
+      this.roll.reveal(tick, tick);
+    }
+  }
+
+  #place(tick, final) {
+    const { piece } = this.scene;
+    const seconds = piece.secondsAt(Math.max(0, Math.min(tick, piece.endTicks)));
+    if (final) {
+      this.seek(seconds);
+    } else {
+      this.roll.cursor.move(tick);
+    }
+  }
+
+  #playing() {
+    this.transport?.showState(this.player);
+    if (this.player.playing && !this.ticking) {
+      const tick = () => {
+        this.ticking = this.player.playing ? requestAnimationFrame(tick) : 0;
+        this.#showPlace(true);
+      };
+      this.ticking = requestAnimationFrame(tick);
+    }
+  }
+
+  #showPlace(moving = false) {
+    const { piece } = this.scene;
+    if (!piece) {
+      return;
+    }
+    const seconds = this.player.position();
+    const tick = piece.tickAt(seconds);
+    this.roll.cursor.move(tick, { follow: moving && this.switches.follow });
+    this.overview.setCursor(tick);
+    this.transport.showPlace(piece, seconds);
+  }
+
+  /** Turns a switch: loop, follow or tool. */
+  toggle(name) {
+    this.switches[name] = name === "tool" ? (this.switches.tool === "mark" ? "move" : "mark") : !this.switches[name];
+    this.roll.tool = this.switches.tool;
+    this.roll.node.classList.toggle("moving", this.switches.tool === "move");
+    this.transport.showSwitches(this.switches);
+    this.#showMarks();
+  }
+
+  /** Tells screen readers. */
+  say(text) {
+    this.spoken.textContent = text;
+  }
+}
