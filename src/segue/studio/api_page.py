@@ -1,6 +1,7 @@
 """A page for people that lists what the HTTP interface does, made from its OpenAPI document."""
 
 import html
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ def described(document: Mapping[str, Any]) -> str:
     info = document["info"]
     parts = [_HEAD.format(title=_text(f"{info['title']}: HTTP interface"))]
     parts.append(f"<h1>{_text(info['title'])}: HTTP interface</h1>")
-    parts += [f"<p>{_text(each)}</p>" for each in info.get("description", "").split("\n\n")]
+    parts += [f"<p>{_prose(each)}</p>" for each in info.get("description", "").split("\n\n")]
     parts.append('<p>For programs: <a href="/api/openapi.json">/api/openapi.json</a> (OpenAPI).')
     parts.append('Back to <a href="/">the studio</a>.</p>')
     for tag, operations in _by_tag(document).items():
@@ -60,7 +61,7 @@ def _by_tag(document: Mapping[str, Any]) -> dict[str, list[Operation]]:
 def _operation(document: Mapping[str, Any], method: str, path: str, item: Mapping[str, Any]) -> str:
     """Return one operation."""
     told = item.get("description") or item.get("summary", "")
-    parts = [f"<article><h3><code>{method.upper()} {_text(path)}</code></h3><p>{_text(told)}</p>"]
+    parts = [f"<article><h3><code>{method.upper()} {_text(path)}</code></h3><p>{_prose(told)}</p>"]
     rows = [
         (each["name"], each.get("schema", {}), each.get("description", ""), each.get("required"))
         for each in item.get("parameters", [])
@@ -85,7 +86,7 @@ Row = tuple[str, Mapping[str, Any], str, Any]
 
 def _form(name: str, schema: Mapping[str, Any]) -> str:
     """Return one form of a body or an answer."""
-    told = _text(schema.get("description", ""))
+    told = _prose(schema.get("description", ""))
     anchor = html.escape(f"form-{name}", quote=True)
     return f'<article id="{anchor}"><h3>{_text(name)}</h3><p>{told}</p>{_table(list(_fields(schema)))}</article>'
 
@@ -110,7 +111,7 @@ def _table(rows: list[Row]) -> str:
         return ""
     lines = [
         f"<tr><th scope=row><code>{_text(name)}</code></th><td>{_kind(schema)}{_default(schema)}"
-        f"{', needed' if required else ''}</td><td>{_text(told)}</td></tr>"
+        f"{', needed' if required else ''}</td><td>{_prose(told)}</td></tr>"
         for name, schema, told, required in rows
     ]
     head = "<tr><th scope=col>Name</th><th scope=col>Type</th><th scope=col>Meaning</th></tr>"
@@ -153,6 +154,12 @@ def _named(schema: Mapping[str, Any]) -> str:
     if schema.get("type") == "array" and "$ref" in schema.get("items", {}):
         return f", {_kind(schema)}"
     return ""
+
+
+def _prose(value: str) -> str:
+    """Return what a docstring tells a caller, words between backticks as code."""
+    told = re.split(r"\n\s*(?:Args|Returns|Raises):", value)[0].strip()
+    return re.sub(r"`+([^`]+)`+", r"<code>\1</code>", _text(told))
 
 
 def _text(value: object) -> str:

@@ -96,7 +96,14 @@ def cancel_job(request: Request, job_id: str) -> dict[str, Any]:
 
 @router.get("/jobs/{job_id}/events", tags=["jobs"], response_class=StreamingResponse)
 async def follow_job(request: Request, job_id: str) -> Response:
-    """Follow a job by server-sent events: everything from the beginning, then live, to its end."""
+    """Follow a job by server-sent events: everything from the beginning, then live, to its end.
+
+    Their data is JSON: `state` {state, position}; `begin` {piece, region}, where a piece is
+    written; `notes` {candidate, notes}; `progress` {done, total}; `result`; `error` {kind,
+    message}; the last is `end` {state}. Their ids count up, and `Last-Event-ID` is honoured.
+    Of a job that has told very much, the oldest notes and progress are not kept; the result is
+    always whole.
+    """
     job = studio_of(request).jobs.get(job_id)
     last = _last_event_id(request)
     if request.app.state.num_streams >= studio_of(request).limits.streams:

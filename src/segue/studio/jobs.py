@@ -448,7 +448,7 @@ class Jobs:
                 continue
             try:
                 job = _read_record(path)
-            except (OSError, ValueError, TypeError, KeyError) as error:
+            except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
                 logger.warning("The record %s is damaged and not shown: %s", path.name, error)
                 continue
             if job.state not in FINISHED:
@@ -473,4 +473,4 @@ def _read_record(path: Path) -> Job:
         raise ValueError("it has the name of another job")
     if not (isinstance(record["settings"], dict) and isinstance(record["last_event"], int)):
         raise ValueError("its settings are not as they should be")  # noqa: TRY004 - a file's fault
-    return Job(**record)
+    return Job(**record, progress=1.0 if record["state"] == "done" else None)

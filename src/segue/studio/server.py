@@ -19,7 +19,11 @@ LOCK_NAME: Final = "studio.lock"
 
 
 class Server(uvicorn.Server):
-    """A server that ends the event streams before it waits for its connections to close."""
+    """A server that ends the event streams before it waits for its connections to close.
+
+    Attributes:
+        studio: what it serves.
+    """
 
     def __init__(self, settings: StudioSettings, *, ready: Callable[[], None]) -> None:
         """Prepare to serve.
@@ -28,11 +32,12 @@ class Server(uvicorn.Server):
             settings: of the studio.
             ready: called once when the first request can be answered.
         """
-        self._app = create_app(settings)
+        app = create_app(settings)
+        self.studio: Studio = app.state.studio
         self._ready = ready
         super().__init__(
             uvicorn.Config(
-                self._app,
+                app,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
@@ -54,8 +59,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End jobs and streams, then the connections."""
-        studio: Studio = self._app.state.studio
-        studio.jobs.stop(timeout_seconds=0.0)
+        self.studio.jobs.stop(timeout_seconds=0.0)
         await super().shutdown(sockets)
 
 

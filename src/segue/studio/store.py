@@ -214,7 +214,7 @@ class Store:
         for folder in sorted(self._items_folder.iterdir()):
             try:
                 yield folder.name, _read_meta(folder)
-            except (OSError, ValueError, TypeError, KeyError) as error:
+            except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
                 logger.warning("The item %s is damaged and not shown: %s", folder.name, error)
 
 

@@ -1,0 +1,81 @@
+"""A studio on a free port of this machine, in a thread of the test."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from segue.studio.context import Studio, StudioSettings
+from segue.studio.server import Server, bind
+
+DEADLINE_SECONDS = 60.0
+
+
+@dataclass
+class Served:
+    """A studio that answers.
+
+    Attributes:
+        url: its address, without a slash at the end.
+        studio: what it serves.
+        server: to stop it.
+        thread: that it runs in.
+    """
+
+    url: str
+    studio: Studio
+    server: Server
+    thread: threading.Thread
+
+    def stop(self) -> None:
+        """Stop the server as Ctrl-C does, and wait for its end."""
+        self.server.should_exit = True
+        self.thread.join(DEADLINE_SECONDS)
+        assert not self.thread.is_alive()
+
+
+@contextlib.contextmanager
+def served(folder: Path, **settings: Any) -> Iterator[Served]:
+    """Serve a studio from `folder` while the block runs."""
+    with bind("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        made = StudioSettings(folder=folder, port=port, **{"warm_up": False, **settings})
+        ready = threading.Event()
+        server = Server(made, ready=ready.set)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        assert ready.wait(DEADLINE_SECONDS)
+        running = Served(f"http://127.0.0.1:{port}", server.studio, server, thread)
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+def events_of(
+    url: str, job: str, *, after: int | None = None, most: int = 10_000
+) -> list[tuple[int, str, dict[str, Any]]]:
+    """Follow a job over HTTP to its end, or to so many events: numbers, names and data."""
+    headers = {} if after is None else {"last-event-id": str(after)}
+    found: list[tuple[int, str, dict[str, Any]]] = []
+    with httpx.stream(
+        "GET", f"{url}/api/jobs/{job}/events", headers=headers, timeout=DEADLINE_SECONDS
+    ) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream") or (
+            answer.status_code == 204
+        )
+        fields: dict[str, str] = {}
+        for line in answer.iter_lines():
+            name, _, value = line.partition(": ")
+            fields |= {name: value} if name else {}
+            if not line and "event" in fields:
+                found.append((int(fields["id"]), fields["event"], json.loads(fields["data"])))
+                fields = {}
+                if len(found) == most:
+                    break
+    return found
