@@ -139,10 +139,15 @@ def load(
     try:
         result = model.model_validate(mapping)
     except ValidationError as error:
-        problems += [_describe(model, dict(detail)) for detail in error.errors()]
+        problems += problems_of(model, error)
     if problems:
         raise SettingError(_message(problems, origin or f"the settings of {model.__name__}"))
     return result
+
+
+def problems_of(model: type[BaseModel], error: ValidationError) -> list[str]:
+    """Return pydantic's complaint about a settings class, a text for each problem."""
+    return [_describe(model, dict(detail)) for detail in error.errors()]
 
 
 def dump_yaml(model: BaseModel) -> str:

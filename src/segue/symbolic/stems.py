@@ -117,6 +117,11 @@ class Stems:
             {p: np.array([v.start + v.held + v.release for v in own]) for p, own in found.items()},
         )
 
+    @property
+    def num_voices(self) -> int:
+        """How many voices sound in all."""
+        return sum(map(len, self._voices.values()))
+
     def read(self, part: int, start: int, stop: int, waves: WaveCache) -> Stereo:
         """Return frames ``[stop - start, 2]`` of a part, in the hall, without the gain.
 
