@@ -81,7 +81,7 @@ class Room {
     const tools = element("div", { class: "row" }, button({ label: "Open", icon: "open", title: "Open a sound file", onClick: open }), element("div", { class: "group", role: "group", "aria-label": "Download" }, this.saves));
     const head = element("div", { class: "editor-head" }, element("div", { class: "grow" }, this.name, this.facts), tools);
     this.welcome = element("div", { class: "welcome" }, this.ui.icon("music"), element("p", { text: "Generate a clip, or drop a sound file here." }), button({ label: "Open a sound file", icon: "open", onClick: open }));
-    this.stage = element("div", { class: "stage" }, this.wave.node, this.wave.about, this.welcome);
+    this.stage = element("div", { class: "audio-stage" }, this.wave.node, this.wave.about, this.welcome);
     const editor = element("section", { class: "panel editor", "aria-label": "Recording" }, head, this.stage, this.transport.node, this.file);
     this.node = element("div", { class: "audio" }, editor, this.form.node, element("div", { class: "below" }, this.jobs.node, this.shelf.node));
     this.#show();
@@ -172,6 +172,7 @@ class Room {
   }
 
   async #use(recording) {
+    const before = this.#recording;
     this.#recording = recording;
     try {
       sessionStorage.setItem(KEY, recording.id);
@@ -180,8 +181,9 @@ class Room {
     }
     this.player.load(this.#address(recording.id), recording.seconds);
     this.shelf.current = recording.id;
+    const shown = this.wave.show(recording, { keep: recording.seconds === before?.seconds });
     this.#show();
-    await Promise.all([this.wave.show(recording), this.#findSource(recording)]);
+    await Promise.all([shown, this.#findSource(recording)]);
   }
 
   async #findSource(recording) {

@@ -1,5 +1,7 @@
 // The settings of the audio room: what is to be done, what is asked for, how.
 
+import { changed } from "./shelf.js";
+
 /** What can be done, in the order in which it is offered. */
 export const ACTIONS = {
   generate: { label: "Generate", icon: "generate", about: "Writes sound from nothing." },
@@ -20,6 +22,7 @@ function numberOf(box) {
 export class Form extends EventTarget {
   #ui;
   #models;
+  #info;
   #action = "generate";
   #busy = false;
   #recording = null;
@@ -31,6 +34,7 @@ export class Form extends EventTarget {
   constructor({ info, ui }) {
     super();
     this.#ui = ui;
+    this.#info = info;
     this.#models = info.models.audio;
     this.#build(info);
     this.#showModel();
@@ -141,7 +145,7 @@ export class Form extends EventTarget {
       "details",
       { class: "drawer" },
       ui.element("summary", { text: "More settings" }),
-      ui.element("div", { class: "stack" }, ui.element("div", { class: "pair" }, this.steps, this.guidance), this.sampler, this.unwanted),
+      ui.element("div", { class: "stack" }, ui.element("div", { class: "audio-pair" }, this.steps, this.guidance), this.sampler, this.unwanted),
     );
   }
 
@@ -286,9 +290,10 @@ export class Form extends EventTarget {
   /**
    * Takes the settings of an earlier result over.
    * @param {string} kind of the job, such as "audio.vary"
-   * @param {object} settings
+   * @param {object} given settings
    */
-  reuse(kind, settings) {
+  reuse(kind, given) {
+    const settings = { ...changed(given, this.#info), bundle: given.bundle };
     const action = kind.replace(/^audio\./, "");
     if (settings.bundle && this.#models.some((model) => model.name === settings.bundle)) {
       this.model_box.input.value = settings.bundle;

@@ -1,7 +1,9 @@
 // Jobs of this page: place in the queue, progress, cancel, what went wrong.
 
+import { ACTIONS } from "./audio_form.js";
 import { describe } from "./shelf.js";
 
+const NAMES = Object.fromEntries(Object.entries(ACTIONS).map(([name, { label }]) => [name, label]));
 const KEY = "segue.audio.jobs";
 
 function kept() {
@@ -23,11 +25,14 @@ function place(position) {
 export class JobList extends EventTarget {
   #api;
   #ui;
+  #context;
   #rows = new Map();
 
-  /** @param {{api: object, ui: object}} context */
-  constructor({ api, ui }) {
+  /** @param {{api: object, info: object, ui: object}} context */
+  constructor(context) {
     super();
+    const { api, ui } = context;
+    this.#context = context;
     this.#api = api;
     this.#ui = ui;
     this.node = ui.element("ul", { class: "jobs", "aria-label": "Jobs" });
@@ -50,13 +55,17 @@ export class JobList extends EventTarget {
     const ui = this.#ui;
     const row = { job, text: ui.element("span", { class: "job-state", role: "status" }), bar: ui.element("progress", { max: "1", "aria-label": "Progress" }) };
     row.cancel = ui.button({ label: "Cancel", icon: "close", onClick: () => this.#cancel(row) });
-    const title = ui.element("strong", { text: describe(job.kind, job.settings, ui) });
+    const title = ui.element("strong", { text: this.#say(job) });
     row.node = ui.element("li", {}, ui.element("div", { class: "job-text" }, title, row.text), row.bar, row.cancel);
     this.#rows.set(job.id, row);
     this.node.prepend(row.node);
     this.#save();
     this.#tell(row, job.state, job.position);
     row.following = this.#api.follow(job.id, { onEvent: (name, data) => this.#event(row, name, data) });
+  }
+
+  #say(job) {
+    return describe(job.kind, job.settings, this.#context, NAMES);
   }
 
   #event(row, name, data) {
@@ -86,7 +95,7 @@ export class JobList extends EventTarget {
       this.dispatchEvent(new CustomEvent("done", { detail: { job: row.job, recording: row.result.recording } }));
     } else if (state === "cancelled") {
       this.#drop(row);
-      this.#ui.toast(`Cancelled: ${describe(row.job.kind, row.job.settings, this.#ui)}`);
+      this.#ui.toast(`Cancelled: ${this.#say(row.job)}`);
     } else {
       this.#fail(row, state);
     }

@@ -92,7 +92,7 @@ export class Transport {
       edge.input.max = seconds.toFixed(3);
       edge.input.value = span ? span[index].toFixed(2) : "";
     });
-    this.length.textContent = span ? `${(span[1] - span[0]).toFixed(2)} s` : "none marked";
+    this.length.textContent = span ? `${(span[1] - span[0]).toFixed(2)} s` : "no span";
     this.clear.disabled = this.closer.disabled = !span;
   }
 

@@ -3,18 +3,19 @@
 const NAMES = { generate: "Generated", inpaint: "Inpainted", extend: "Extended", vary: "Varied", reconstruct: "Reconstructed" };
 
 /**
- * Says in a few words what a job does.
+ * Says in a few words what a job does or has done; the model's own settings are left out.
  * @param {string|null} kind such as "audio.vary"; null for what was opened
  * @param {object|null} settings
- * @param {object} ui
+ * @param {{ui: object, info: object}} context
+ * @param {object} [names] of the actions
  * @returns {string}
  */
-export function describe(kind, settings, ui) {
+export function describe(kind, settings, { ui, info }, names = NAMES) {
   if (!kind) {
     return "Opened";
   }
   const action = kind.replace(/^audio\./, "");
-  const parts = [NAMES[action] ?? action];
+  const parts = [names[action] ?? action];
   const { seconds, start, end, strength, before } = settings ?? {};
   if (action === "inpaint") {
     parts[0] += ` ${ui.formatTime(start, 2)}–${ui.formatTime(end, 2)}`;
@@ -23,7 +24,20 @@ export function describe(kind, settings, ui) {
   } else if (seconds !== undefined && seconds !== null) {
     parts[0] += ` ${seconds} s${before ? " before" : ""}`;
   }
-  return [...parts, ...described(settings ?? {})].join(" · ");
+  return [...parts, ...(action === "reconstruct" ? [] : described(changed(settings ?? {}, info)))].join(" · ");
+}
+
+/**
+ * Settings without those that are the model's own.
+ * @param {object} settings
+ * @param {object} info
+ * @returns {object}
+ */
+export function changed(settings, info) {
+  const models = info.models.audio;
+  const model = models.find((each) => each.name === settings.bundle) ?? models.find((each) => each.default) ?? models[0];
+  const own = model?.defaults ?? {};
+  return Object.fromEntries(Object.entries(settings).filter(([name, value]) => !Object.hasOwn(own, name) || own[name] !== value));
 }
 
 function described({ labels = [], negative_labels: unwanted = [], text, seed, steps, sampler, guidance }) {
@@ -49,12 +63,15 @@ function when(created) {
 export class Shelf extends EventTarget {
   #api;
   #ui;
+  #context;
   #items = [];
   #current = null;
 
-  /** @param {{api: object, ui: object}} context */
-  constructor({ api, ui }) {
+  /** @param {{api: object, info: object, ui: object}} context */
+  constructor(context) {
     super();
+    const { api, ui } = context;
+    this.#context = context;
     this.#api = api;
     this.#ui = ui;
     this.list = ui.element("ul", { class: "shelf" });
@@ -98,7 +115,7 @@ export class Shelf extends EventTarget {
       "button",
       { type: "button", class: "shelf-open", "aria-current": here ? "true" : null, "data-of": `open-${item.id}`, on: { click: tell("open", item.id) } },
       ui.element("span", { class: "shelf-name", text: item.name || "Unnamed" }),
-      ui.element("span", { class: "shelf-about", text: describe(item.job_kind, item.settings, ui) }),
+      ui.element("span", { class: "shelf-about", text: describe(item.job_kind, item.settings, this.#context) }),
     );
     const facts = ui.element("span", { class: "shelf-facts" }, ui.element("span", { text: ui.formatTime(item.seconds ?? 0) }), ui.element("time", { datetime: item.created, text: when(item.created) }));
     const reuse = ui.button({ icon: "reuse", title: `Use the settings of ${item.name}`, kind: "quiet", onClick: tell("reuse", item) });

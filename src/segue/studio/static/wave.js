@@ -79,14 +79,19 @@ export class WaveView extends EventTarget {
     this.redraw();
   }
 
-  /** @param {object|null} recording to show, all of it */
-  async show(recording) {
+  /**
+   * @param {object|null} recording to show
+   * @param {{keep?: boolean}} [options] whether span and view stay as they are
+   */
+  async show(recording, { keep = false } = {}) {
     this.#loading?.abort();
     this.#recording = recording;
     this.#whole = this.#detail = null;
-    this.#span = null;
     this.#cursor = 0;
-    this.#view = { start: 0, end: recording?.seconds ?? 1 };
+    if (!keep) {
+      this.#span = null;
+      this.#view = { start: 0, end: recording?.seconds ?? 1 };
+    }
     this.#changed();
     this.dispatchEvent(new Event("span"));
     if (recording) {
