@@ -76,8 +76,8 @@ export class Transport {
     this.play.classList.add("play");
     this.loop = button({ icon: "loop", title: "Repeat the marked bars (L)", pressed: false, onClick: acts.onLoop });
     this.follow = button({ label: "Follow", title: "Scroll with the music (F)", pressed: true, onClick: acts.onFollow });
-    this.place = element("span", { class: "place", text: "1.1" });
-    this.time = element("span", { class: "time soft", text: "0:00" });
+    this.place = element("span", { class: "clock-place", text: "1.1" });
+    this.time = element("span", { class: "clock-time soft", text: "0:00" });
     this.volume = element("input", { type: "range", min: 0, max: 1, step: 0.01, value: 0.8, "aria-label": "Volume", title: "Volume", on: { input: () => acts.onVolume(Number(this.volume.value)) } });
     this.tool = button({ label: "Move", title: "Drag moves the view instead of marking (M)", pressed: false, onClick: acts.onTool });
     const zoom = (icon, title, act) => button({ icon, title, onClick: act });
@@ -87,7 +87,7 @@ export class Transport {
       element("div", { class: "group", role: "group", "aria-label": "Playback" }, start, this.play, this.loop),
       this.follow,
       element("div", { class: "clock" }, this.place, this.time),
-      element("span", { class: "volume" }, this.volume),
+      element("span", { class: "midi-volume" }, this.volume),
       element("span", { class: "grow" }),
       this.tool,
       zoomGroup("Time", [zoom("minus", "Zoom out in time (−)", () => acts.onZoom(1 / 1.4)), zoom("plus", "Zoom in in time (+)", () => acts.onZoom(1.4))]),

@@ -42,7 +42,7 @@ export function listenToKeys(room) {
 function actOf(room, event) {
   if (event.key === " ") {
     const own = event.target instanceof Element && event.target.closest("button, a, summary, label");
-    return own ? null : () => room.playOrStop();
+    return own ? null : () => room.sound.playOrStop();
   }
   if (/^[1-9]$/.test(event.key)) {
     const tab = room.results.tabs.children[Number(event.key) - 1];

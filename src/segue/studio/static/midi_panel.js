@@ -50,10 +50,9 @@ export class Panel {
     const all = button({ label: "All", kind: "quiet", title: "Mark all tracks", onClick: () => this.#pick(() => true) });
     const none = button({ label: "None", kind: "quiet", title: "Mark no track", onClick: () => this.#pick(() => false) });
     this.trackBox = element(
-      "fieldset",
-      { class: "tracks" },
-      element("legend", { class: "label", text: "Tracks" }),
-      element("div", { class: "tracks-all" }, all, none),
+      "div",
+      { class: "tracks", role: "group", "aria-label": "Tracks" },
+      element("div", { class: "tracks-line" }, element("span", { class: "label", text: "Tracks" }), element("span", null, all, none)),
       this.list,
     );
     this.write = button({ label: "Write", icon: "generate", kind: "primary", onClick: () => this.handlers.onWrite() });
@@ -161,7 +160,6 @@ export class Panel {
     const fills = this.mode === "inpaint";
     this.hole.hidden = !fills;
     this.count.hidden = fills;
-    this.trackBox.disabled = !piece;
     const unit = region?.unit ?? this.unit.input.value;
     this.unit.input.value = unit;
     for (const [one, word, at] of [[this.from, "From", region?.first], [this.to, "To", region?.last]]) {

@@ -127,3 +127,42 @@ export function tracksText(piece, tracks) {
 export function same(a, b) {
   return JSON.stringify(a) === JSON.stringify(b);
 }
+
+/** A region with another track: that one alone, or put in or taken out. */
+export function withTrack(piece, region, track, extend) {
+  const span = region ?? { unit: "bars", first: 0, last: piece.numBars - 1, tracks: [] };
+  if (!extend) {
+    return { ...span, tracks: [track] };
+  }
+  const had = span.tracks.includes(track);
+  const tracks = had ? span.tracks.filter((one) => one !== track) : [...span.tracks, track];
+  return { ...span, tracks: tracks.sort((a, b) => a - b) };
+}
+
+/**
+ * A region after a key: moved, grown, at an end of the piece, or on all tracks.
+ * @param {Piece} piece
+ * @param {Region|null} region where there is none, the first track's bar `here`
+ * @param {{by?: number, tracks?: number, grow?: boolean, beats?: boolean,
+ *   to?: "start"|"end"|"tracks"|"all"|null}} step
+ * @param {number} here
+ * @returns {Region}
+ */
+export function stepped(piece, region, { by = 0, tracks = 0, grow = false, beats = false, to = null }, here) {
+  const all = piece.tracks.map((_, i) => i);
+  const start = region ?? { tracks: [0], unit: "bars", first: here, last: here };
+  const now = beats ? inUnit(piece, start, "beats") : start;
+  const most = countOf(piece, now.unit);
+  switch (to) {
+    case "all":
+      return { tracks: all, unit: "bars", first: 0, last: piece.numBars - 1 };
+    case "tracks":
+      return { ...now, tracks: all };
+    case "start":
+      return moved(piece, now, { by: -most });
+    case "end":
+      return moved(piece, now, { by: most });
+    default:
+      return region === null ? now : (grow ? grown : moved)(piece, now, { by, tracks });
+  }
+}

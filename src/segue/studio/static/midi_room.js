@@ -15,7 +15,7 @@ import { Results } from "./midi_results.js";
 import { freshNotes, sceneOf } from "./midi_scene.js";
 import { LaneNotes } from "./midi_piece.js";
 import { Settings } from "./midi_settings.js";
-import { Player } from "./player.js";
+import { Sound } from "./midi_sound.js";
 import { Roll } from "./roll.js";
 
 const FIRST_DEMO = "quartet";
@@ -32,8 +32,6 @@ export class Room {
     this.side = "candidate";
     this.likelihood = false;
     this.chosenNote = -1;
-    this.muted = new Set();
-    this.soloed = new Set();
     this.switches = { loop: false, follow: true, tool: "mark", volume: 0.8 };
     this.#build(context.info);
     window.segue = Object.assign(window.segue ?? {}, { midi: this });
@@ -41,10 +39,8 @@ export class Room {
 
   #build(info) {
     this.settings = new Settings(info);
-    this.player = new Player(this.api, {
-      onState: () => this.#playing(),
-      onError: (error) => this.context.ui.toast(`The music cannot be played. ${error.message}`, { kind: "error" }),
-    });
+    this.sound = new Sound(this);
+    this.player = this.sound.player;
     this.roll = new Roll(this.#rollHandlers());
     this.overview = new Overview(this.roll);
     this.panel = new Panel(
@@ -62,9 +58,9 @@ export class Room {
     });
     this.#buildBars();
     this.spoken = element("p", { class: "visually-hidden", role: "status", "aria-live": "polite" });
-    this.empty = element("div", { class: "empty", hidden: true }, element("p", { text: "Drop a MIDI file here, or open one." }));
-    const stage = element("div", { class: "stage" }, this.overview.node, this.roll.node, this.empty);
-    const side = element("aside", { class: "side", "aria-label": "Writing" }, this.panel.node, this.results.node);
+    this.empty = element("div", { class: "roll-empty", hidden: true }, element("p", { text: "Drop a MIDI file here, or open one." }));
+    const stage = element("div", { class: "roll-stage" }, this.overview.node, this.roll.node, this.empty);
+    const side = element("aside", { class: "midi-side", "aria-label": "Writing" }, this.panel.node, this.results.node);
     this.node = element("div", { class: "midi" }, this.toolbar.node, this.transport.node, element("div", { class: "midi-main" }, stage, side), this.spoken);
   }
 
@@ -82,8 +78,8 @@ export class Room {
       onDownload: (kind, node) => this.download(kind, node),
     });
     this.transport = new Transport({
-      onStart: () => this.seek(0, true),
-      onPlay: () => this.playOrStop(),
+      onStart: () => this.sound.seek(0, true),
+      onPlay: () => this.sound.playOrStop(),
       onLoop: () => this.toggle("loop"),
       onFollow: () => this.toggle("follow"),
       onVolume: (volume) => {
@@ -101,7 +97,7 @@ export class Room {
   #rollHandlers() {
     return {
       onRegion: (from, to, options) => this.#drag(from, to, options),
-      onSeek: (tick, { final }) => this.#place(tick, final),
+      onSeek: (tick, { final }) => this.sound.place(tick, final),
       onView: () => this.overview?.draw(),
       onHover: (note, place) => this.roll.showTip(note ? this.#textOf(note) : "", place?.x, place?.y),
       onChoose: (index, step = 0) => this.chooseNote(index, step),
@@ -110,8 +106,8 @@ export class Room {
       onClear: () => this.mark(null),
       heads: {
         onSelect: (track, extend) => this.#markTrack(track, extend),
-        onMute: (track) => this.#silence(this.muted, track),
-        onSolo: (track) => this.#silence(this.soloed, track),
+        onMute: (track) => this.sound.silence("muted", track),
+        onSolo: (track) => this.sound.silence("soloed", track),
       },
     };
   }
@@ -233,7 +229,7 @@ export class Room {
   // What is shown
 
   #show({ fit = false } = {}) {
-    const silent = (track) => this.isSilent(track);
+    const silent = (track) => this.sound.isSilent(track);
     const { run, side, likelihood, chosenNote } = this;
     this.scene = sceneOf({ piece: this.desk.piece, run, side, likelihood, isSilent: silent, chosenNote });
     const shape = JSON.stringify(this.scene.piece?.tracks.map(({ name, program }) => [name, program]));
@@ -245,10 +241,10 @@ export class Room {
     this.toolbar.showPiece(this.scene.shown);
     this.toolbar.showHistory(this.desk.history, Boolean(run?.underWay));
     this.#showRun();
-    this.#showMarks();
+    this.showMarks();
     this.player.setPiece(this.scene.shown);
     this.player.setSilenced(silent);
-    this.#showPlace();
+    this.sound.showPlace();
   }
 
   #showRun() {
@@ -267,7 +263,8 @@ export class Room {
     return `${piece.name}: ${piece.numBars} bars, ${tracks.join(", ")}. ${regions.regionText(piece, this.region)}.`;
   }
 
-  #showMarks() {
+  /** Shows what is marked: on the roll, the heads, the strip, and as the loop. */
+  showMarks() {
     const { run } = this;
     const piece = this.scene.piece;
     const marks = [];
@@ -282,7 +279,7 @@ export class Room {
     }
     const [loop] = marks;
     this.roll.setMarks(marks, this.switches.loop && loop ? loop : null);
-    this.roll.heads.mark(marks.flatMap((mark) => mark.tracks), this.muted, this.soloed);
+    this.roll.heads.mark(marks.flatMap((mark) => mark.tracks), this.sound.muted, this.sound.soloed);
     this.overview.draw();
     this.player.setLoop(this.switches.loop && loop ? [piece.secondsAt(loop.start), piece.secondsAt(loop.end)] : null);
     this.roll.summary.textContent = this.#summary();
@@ -307,7 +304,7 @@ export class Room {
     }
     this.region = regions.fitted(piece, region);
     this.panel.setRegion(this.region);
-    this.#showMarks();
+    this.showMarks();
     if (speak) {
       this.say(regions.regionText(piece, this.region));
     }
@@ -322,41 +319,16 @@ export class Room {
   }
 
   #markTrack(track, extend) {
-    const { piece } = this.desk;
-    if (!piece) {
-      return;
+    if (this.desk.piece) {
+      this.mark(regions.withTrack(this.desk.piece, this.region, track, extend));
     }
-    const span = this.region ?? { unit: "bars", first: 0, last: piece.numBars - 1 };
-    let tracks = [track];
-    if (extend && this.region) {
-      const had = this.region.tracks.includes(track);
-      tracks = had ? this.region.tracks.filter((one) => one !== track) : [...this.region.tracks, track].sort((a, b) => a - b);
-    }
-    this.mark({ ...span, tracks });
   }
 
-  #stepMark({ by = 0, tracks = 0, grow = false, beats = false, to = null }) {
+  #stepMark(step) {
     const { piece } = this.desk;
     const { view } = this.roll;
-    const all = piece.tracks.map((_, i) => i);
-    const here = piece.barAt(view.left + 1 / view.scale);
-    let region = this.region ?? { tracks: [0], unit: "bars", first: here, last: here };
-    const had = this.region !== null;
-    if (beats) {
-      region = regions.inUnit(piece, region, "beats");
-    }
-    if (to === "all") {
-      region = { tracks: all, unit: "bars", first: 0, last: piece.numBars - 1 };
-    } else if (to === "tracks") {
-      region = { ...region, tracks: all };
-    } else if (to) {
-      const most = regions.countOf(piece, region.unit);
-      region = regions.moved(piece, region, { by: to === "start" ? -most : most });
-    } else if (had) {
-      region = (grow ? regions.grown : regions.moved)(piece, region, { by, tracks });
-    }
     this.panel.setMode("inpaint");
-    this.mark(region);
+    this.mark(regions.stepped(piece, this.region, step, piece.barAt(view.left + 1 / view.scale)));
     if (this.region) {
       this.roll.reveal(...regions.ticksOf(piece, this.region), this.region.tracks);
     }
@@ -413,7 +385,7 @@ export class Room {
       this.#arrive();
     } else {
       this.#showRun();
-      this.#showMarks();
+      this.showMarks();
       this.toolbar.showHistory(this.desk.history, run.underWay);
       if (!run.underWay && run.state !== "done") {
         this.#show();
@@ -427,7 +399,7 @@ export class Room {
     const { piece } = this.scene;
     const bar = piece.barAt(run.ticks.start_ticks);
     if (!this.player.playing) {
-      this.seek(piece.secondsAt(piece.starts[Math.max(0, bar - 1)]));
+      this.sound.seek(piece.secondsAt(piece.starts[Math.max(0, bar - 1)]));
     }
     this.player.prepare(this.scene.shown, this.player.position());
     this.say(`${this.results.state.textContent}. Best: ${run.candidates[0]?.num_notes ?? 0} notes.`);
@@ -560,78 +532,7 @@ export class Room {
     return noteText(piece, index, kind);
   }
 
-  // Sound
-
-  /** Whether a track is not heard: muted, or others are soloed. */
-  isSilent(track) {
-    return this.muted.has(track) || (this.soloed.size > 0 && !this.soloed.has(track));
-  }
-
-  #silence(set, track) {
-    set.has(track) ? set.delete(track) : set.add(track);
-    this.scene.lanes.forEach((lane, i) => (lane.dim = this.isSilent(i)));
-    this.roll.heads.show(this.scene);
-    this.roll.redraw("lanes");
-    this.#showMarks();
-    this.player.setSilenced((one) => this.isSilent(one));
-  }
-
-  /** Plays, or stops. */
-  playOrStop() {
-    const { player } = this;
-    if (player.playing) {
-      player.stop();
-      return;
-    }
-    const here = player.position();
-    if (player.loop && (here < player.loop[0] || here >= player.loop[1])) {
-      [player.rest] = player.loop;
-    }
-    player.play();
-  }
-
-  /** Places the cursor, in seconds. */
-  seek(seconds, reveal = false) {
-    this.player.seek(seconds);
-    this.#showPlace();
-    if (reveal && this.scene.piece) {
-      const tick = this.scene.piece.tickAt(seconds);
-      this.roll.reveal(tick, tick);
-    }
-  }
-
-  #place(tick, final) {
-    const { piece } = this.scene;
-    const seconds = piece.secondsAt(Math.max(0, Math.min(tick, piece.endTicks)));
-    if (final) {
-      this.seek(seconds);
-    } else {
-      this.roll.cursor.move(tick);
-    }
-  }
-
-  #playing() {
-    this.transport?.showState(this.player);
-    if (this.player.playing && !this.ticking) {
-      const tick = () => {
-        this.ticking = this.player.playing ? requestAnimationFrame(tick) : 0;
-        this.#showPlace(true);
-      };
-      this.ticking = requestAnimationFrame(tick);
-    }
-  }
-
-  #showPlace(moving = false) {
-    const { piece } = this.scene;
-    if (!piece) {
-      return;
-    }
-    const seconds = this.player.position();
-    const tick = piece.tickAt(seconds);
-    this.roll.cursor.move(tick, { follow: moving && this.switches.follow });
-    this.overview.setCursor(tick);
-    this.transport.showPlace(piece, seconds);
-  }
+  // Switches
 
   /** Turns a switch: loop, follow or tool. */
   toggle(name) {
@@ -639,7 +540,7 @@ export class Room {
     this.roll.tool = this.switches.tool;
     this.roll.node.classList.toggle("moving", this.switches.tool === "move");
     this.transport.showSwitches(this.switches);
-    this.#showMarks();
+    this.showMarks();
   }
 
   /** Tells screen readers. */

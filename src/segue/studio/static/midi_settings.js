@@ -56,10 +56,10 @@ export class Settings {
     const fields = element(
       "div",
       { class: "settings-fields" },
-      element("div", { class: "pair" }, number("candidates", "Candidates", { min: 1, max: 16, step: 1 }),
+      element("div", { class: "field-pair" }, number("candidates", "Candidates", { min: 1, max: 16, step: 1 }),
         number("temperature", "Temperature", { min: 0.05, max: 5, step: 0.05, placeholder: own(defaults.temperature) })),
       this.seedRow,
-      element("div", { class: "pair" },
+      element("div", { class: "field-pair" },
         number("top_p", "Top-p", { min: 0.01, max: 1, step: 0.01, placeholder: own(defaults.top_p) }),
         number("top_k", "Top-k", { min: 1, step: 1, placeholder: own(defaults.top_k) })),
       element("p", { class: "hint", text: "Empty fields use the model’s own values." }),

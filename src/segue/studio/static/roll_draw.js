@@ -256,9 +256,18 @@ function drawOutlines(ctx, frame, lane, y) {
   ctx.strokeStyle = frame.palette.soft;
   ctx.lineWidth = Math.max(1, Math.round(frame.ratio));
   const half = ctx.lineWidth / 2;
-  const outline = (x, top, width, height) =>
-    ctx.strokeRect(x + half, top + half, Math.max(1, width - 2 * half), Math.max(1, height - 2 * half));
-  return lane.ghost.shades.reduce((drawn, shade) => drawn + eachBox(frame, lane, shade, y, outline), 0);
+  ctx.fillStyle = frame.palette.soft;
+  ctx.globalAlpha *= 0.7;
+  const outline = (x, top, width, height) => {
+    if (height < 5 * ctx.lineWidth) {
+      ctx.fillRect(x, top + Math.floor(height / 2), width, ctx.lineWidth);
+    } else {
+      ctx.strokeRect(x + half, top + half, Math.max(1, width - 2 * half), height - 2 * half);
+    }
+  };
+  const drawn = lane.ghost.shades.reduce((sum, shade) => sum + eachBox(frame, lane, shade, y, outline), 0);
+  ctx.globalAlpha = lane.dim ? 0.35 : 1;
+  return drawn;
 }
 
 function drawFresh(ctx, frame, lane, y) {
@@ -268,9 +277,11 @@ function drawFresh(ctx, frame, lane, y) {
   lane.fresh.shades.forEach((shade, strength) => {
     drawn += eachBox(frame, lane, shade, y, (x, top, width, height, i) => {
       const note = shade.index[i];
-      const inset = width > 4 * edge && height > 3 * edge ? edge : 0;
-      ctx.fillStyle = palette.ink;
-      ctx.fillRect(x, top, width, height);
+      const inset = width > 6 * edge && height > 5 * edge ? edge : 0;
+      if (inset) {
+        ctx.fillStyle = palette.ink;
+        ctx.fillRect(x, top, width, height);
+      }
       ctx.fillStyle = logProbs ? shadeOfLogProb(logProbs.get(note)) : palette.newShades[strength];
       ctx.fillRect(x + inset, top + inset, width - 2 * inset, height - 2 * inset);
       if (note === chosenNote && note >= 0) {
