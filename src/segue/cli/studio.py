@@ -55,12 +55,18 @@ def studio(
     ] = None,
 ) -> None:
     """Open the studio: see the piece, mark the hole, hear what could be there. Ctrl-C ends it."""
+    from segue.runtime.bundle import Bundle
     from segue.studio.context import StudioSettings
     from segue.studio.limits import limits_from
     from segue.studio.security import is_loopback
     from segue.studio.server import bind
 
     limits = limits_from(limit or [])
+    for path in bundle or []:
+        Bundle.open(path)
+    for path in report or []:
+        if not path.is_dir():
+            raise SettingError(f"There is no folder {path}. Name one that `evaluate` has written.")
     token = _checked_token(token, needed=not is_loopback(host))
     listener = bind(host, port)
     settings = StudioSettings(
@@ -96,7 +102,10 @@ def _serve(settings: "StudioSettings", listener: "socket.socket", *, open_page: 
         server = Server(settings, ready=ready)
         with contextlib.suppress(KeyboardInterrupt):  # it has ended by now, and well
             server.run(sockets=[listener])
-    tell("The studio is closed.")
+        server.check()
+        tell("The studio is closed.")
+        if not server.has_ended():  # inside a model; all that is kept is written
+            os._exit(0)
 
 
 def address_of(settings: "StudioSettings") -> str:

@@ -1,6 +1,8 @@
 """The web application: puts together jobs, the shelf, both generators' routes and the pages."""
 
+import asyncio
 import contextlib
+import dataclasses
 import importlib
 import importlib.util
 import threading
@@ -11,8 +13,10 @@ from typing import Any
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import segue
 from segue.errors import SegueError
@@ -36,18 +40,21 @@ server-sent events or asked for now and then, and can be cancelled. Clients take
 KINDS = {404: "not_found", 405: "not_found", 413: "too_large", 400: "data", 403: "forbidden"}
 
 
-def create_app(settings: StudioSettings) -> FastAPI:
+def create_app(settings: StudioSettings, *, late: bool = False) -> FastAPI:
     """Return the application.
 
     Args:
         settings: of the studio; its folder is made where missing.
+        late: load what makes music after the start, so that the page comes at once; what is asked
+            of it meanwhile waits. It needs a server that runs the application's lifespan.
 
     Raises:
         DataError: the folder cannot be used.
+        BundleError: a folder of `settings.bundles` is no bundle that fits.
     """
-    limits = settings.limits
+    limits, private = settings.limits, _private(settings)
     store = Store(settings.folder, max_bytes=limits.stored_bytes, max_items=limits.stored_items)
-    jobs = Jobs(settings.folder / "jobs", limits, private=_private(settings))
+    jobs = Jobs(settings.folder / "jobs", limits, private=private)
     app = FastAPI(
         title="Segue studio",
         version=segue.__version__,
@@ -60,17 +67,44 @@ def create_app(settings: StudioSettings) -> FastAPI:
         openapi_url="/api/openapi.json",
         lifespan=_lifespan,
     )
-    app.state.studio = Studio(settings, limits, jobs, store, _models(settings))
+    app.state.studio = Studio(settings, limits, jobs, store, None)
     app.state.num_streams = 0
+    app.state.failure = None
     app.include_router(router)
+    app.include_router(pages.router)
+    _handle_errors(app, settings)
+    if late:
+        app.add_middleware(Late, state=app.state)
+    else:
+        _complete(app)
+    doors = Doors(settings.host, settings.port, settings.allow_hosts, settings.token)
+    app.add_middleware(Guard, doors=doors, limits=limits, folders=private)
+    return app
+
+
+def _complete(app: FastAPI) -> None:
+    """Load what makes music: the models' names and the routes; half a second of imports."""
+    from segue.studio.models import Models
+
+    studio: Studio = app.state.studio
+    app.state.studio = dataclasses.replace(studio, models=Models(studio.settings.bundles))
     for name in ("midi_api", "audio_api", "look_api"):
         if importlib.util.find_spec(f"segue.studio.{name}"):
             app.include_router(importlib.import_module(f"segue.studio.{name}").router)
-    app.include_router(pages.router)
-    _handle_errors(app, settings)
-    doors = Doors(settings.host, settings.port, settings.allow_hosts, settings.token)
-    app.add_middleware(Guard, doors=doors, limits=limits, folders=_private(settings))
-    return app
+
+
+class Late:
+    """Lets requests for what makes music wait until it is loaded."""
+
+    def __init__(self, app: ASGIApp, *, state: State) -> None:
+        """Stand before `app`."""
+        self._app, self._state = app, state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wait where needed, then pass on."""
+        if scope["type"] == "http" and scope["path"].startswith("/api"):
+            await self._state.loaded.wait()
+        await self._app(scope, receive, send)
 
 
 router = APIRouter(prefix="/api")
@@ -152,20 +186,31 @@ def _last_event_id(request: Request) -> int:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Bound the threads; end the jobs when the server stops."""
+    """Load and warm up what makes music; bound the threads; end the jobs when the server stops."""
     studio: Studio = app.state.studio
     anyio.to_thread.current_default_thread_limiter().total_tokens = studio.limits.threads
-    if studio.settings.warm_up and hasattr(studio.models, "warm_up"):
-        threading.Thread(target=studio.models.warm_up, name="warm-up", daemon=True).start()
+    app.state.loaded = asyncio.Event()
+    loading = asyncio.create_task(_load(app))
     yield
+    await loading
     await anyio.to_thread.run_sync(studio.jobs.stop)
 
 
-def _models(settings: StudioSettings) -> Any:
-    """Return the models that are offered."""
-    if not importlib.util.find_spec("segue.studio.models"):
-        return None
-    return importlib.import_module("segue.studio.models").Models(settings.bundles)
+async def _load(app: FastAPI) -> None:
+    """Load what is not loaded, then warm it up in a thread; a failure is kept for the server."""
+    studio: Studio = app.state.studio
+    try:
+        if studio.models is None:
+            await anyio.to_thread.run_sync(_complete, app)
+    except Exception as error:  # noqa: BLE001 - `Server.check` raises it again
+        app.state.failure = error
+        return
+    finally:
+        app.state.loaded.set()
+    if studio.settings.warm_up:
+        models = app.state.studio.models
+        app.state.warming = threading.Thread(target=models.warm_up, name="warm-up", daemon=True)
+        app.state.warming.start()
 
 
 def _private(settings: StudioSettings) -> tuple[Path, ...]:

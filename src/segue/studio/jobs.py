@@ -307,6 +307,10 @@ class Jobs:
         for worker in self._workers:
             worker.join(max(0.0, deadline - time.monotonic()))
 
+    def has_ended(self) -> bool:
+        """Say whether no work runs any more; a model does not stop within one step."""
+        return not any(worker.is_alive() for worker in self._workers)
+
     def _check_room(self, job: Job) -> None:
         """Refuse a job where too many wait."""
         waiting = sum(map(len, self._queues.values()))

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Final
@@ -15,14 +16,16 @@ DEFAULT_PORT: Final = 8765
 NEXT_PORTS: Final = 20
 """So many ports are tried where the first is taken."""
 
+WARMING_SECONDS: Final = 2.0
+"""At the end the warm-up of a model is waited for so long."""
+
 LOCK_NAME: Final = "studio.lock"
 
 
 class Server(uvicorn.Server):
     """A server that ends the event streams before it waits for its connections to close.
 
-    Attributes:
-        studio: what it serves.
+    What makes music is loaded after the start, so that the page comes at once.
     """
 
     def __init__(self, settings: StudioSettings, *, ready: Callable[[], None]) -> None:
@@ -32,12 +35,11 @@ class Server(uvicorn.Server):
             settings: of the studio.
             ready: called once when the first request can be answered.
         """
-        app = create_app(settings)
-        self.studio: Studio = app.state.studio
+        self.app = create_app(settings, late=True)
         self._ready = ready
         super().__init__(
             uvicorn.Config(
-                app,
+                self.app,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
@@ -50,6 +52,32 @@ class Server(uvicorn.Server):
                 forwarded_allow_ips="127.0.0.1,::1",
             )
         )
+
+    @property
+    def studio(self) -> Studio:
+        """What is served; its models come a little after the start."""
+        studio: Studio = self.app.state.studio
+        return studio
+
+    def check(self) -> None:
+        """Raise what kept the studio from working.
+
+        Raises:
+            SegueError: a bundle that was named is damaged, for instance.
+        """
+        if self.app.state.failure is not None:
+            raise self.app.state.failure
+
+    def has_ended(self) -> bool:
+        """Say whether nothing runs in the background any more; waits a little for it."""
+        warming: threading.Thread | None = getattr(self.app.state, "warming", None)
+        if warming is not None:
+            warming.join(WARMING_SECONDS)
+        return self.studio.jobs.has_ended() and not (warming and warming.is_alive())
+
+    async def on_tick(self, counter: int) -> bool:
+        """Say whether to stop, ten times a second."""
+        return await super().on_tick(counter) or self.app.state.failure is not None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, then say so."""
