@@ -27,8 +27,8 @@ from segue.symbolic.grid import TEMPO_FIELDS, Grid
 from segue.symbolic.stream import Ids, Mark, Stream, render
 from segue.symbolic.vocabulary import TokenType, Vocabulary
 
-PADDING, CONTEXT, HOLE = 0, 1, 2
-"""What a token of a training example is."""
+PADDING, CONTEXT, HOLE, UNSCORED = 0, 1, 2, 3
+"""What a token of a training example is; an unscored one is read, but not learnt to be written."""
 
 Sight = Literal["none", "past", "past_future", "all"]
 """What of a piece may be seen: nothing; what starts before the hole; that and what starts behind it;

@@ -17,13 +17,20 @@ from pydantic import Field
 
 from segue.core.config import StrictModel
 from segue.errors import DataError
-from segue.symbolic.data.augment import reorder_tracks, transpose, transposition_range
+from segue.symbolic.data.augment import (
+    add_drums,
+    is_flat,
+    reorder_tracks,
+    transpose,
+    transposition_range,
+)
 from segue.symbolic.data.holes import HoleSettings, draw_hole
 from segue.symbolic.grid import Grid
 from segue.symbolic.prompt import (
     CONTEXT,
     HOLE,
     PADDING,
+    UNSCORED,
     Sight,
     answer_stream,
     in_sight,
@@ -32,9 +39,11 @@ from segue.symbolic.prompt import (
 )
 from segue.symbolic.stream import Ids, Stream, parse
 from segue.symbolic.tokenizer import Tokenizer
-from segue.symbolic.vocabulary import TokenType
+from segue.symbolic.vocabulary import DRUM_PROGRAM, TokenType
 
 _PAD_MULTIPLE = 64
+_LOOK_TOKENS = 512
+"""Of a piece with merged tokens: enough to hear whether anything but drums plays."""
 
 
 class WindowSettings(StrictModel):
@@ -53,6 +62,13 @@ class WindowSettings(StrictModel):
     transpose: int = Field(default=5, ge=0, le=12, description="semitones, both ways")
     velocity_shift: int = Field(default=2, ge=0, description="velocity bins, both ways")
     track_order: Literal["file", "random"] = "file"
+    drums_share: float = Field(
+        default=0.0, ge=0, le=1, description="of pieces without drums: plays those of another piece"
+    )
+    flat_velocities: Literal["learn", "skip"] = Field(
+        default="learn",
+        description="skip: velocities of music that has only one are read, not learnt",
+    )
     answer_share: float = Field(
         default=0.6, gt=0, lt=1, description="largest part of a row that the answer may take"
     )
@@ -202,7 +218,7 @@ class InfillBatches:
         grid = self._draw_grid(rng, length, piece)
         while not len(grid.notes):
             grid = self._draw_grid(rng, length, piece)
-        grid = self._vary(rng, grid)
+        grid = self._vary(rng, self._with_drums(rng, grid, length))
         settings, vocabulary = self.settings, self.vocabulary
         anchor = int(rng.integers(0, grid.num_bars))
         max_answer = int(length * settings.answer_share)
@@ -220,12 +236,17 @@ class InfillBatches:
         )
         shift = int(grid.bar_starts(vocabulary)[first])
         joined, kinds = join(context, Stream(answer.ids, answer.times - shift))
+        if self.augment and settings.flat_velocities == "skip" and is_flat(grid):
+            kinds = np.where(vocabulary.types[joined.ids] == TokenType.VELOCITY, UNSCORED, kinds)
         return self._merged(joined, kinds, length)
 
     def _merged(
         self, joined: Stream, kinds: NDArray[np.int8], length: int
     ) -> tuple[Stream, NDArray[np.int8]]:
-        """Apply the tokenizer's merges, if any, and cut what is too long."""
+        """Apply the tokenizer's merges, if any, and cut what is too long.
+
+        A merged token is scored whole.
+        """
         tokenizer = self.prepared.tokenizer
         if tokenizer.merges is not None:
             split = int(np.argmax(kinds == HOLE))
@@ -235,6 +256,33 @@ class InfillBatches:
             ]
             joined, kinds = join(*parts)
         return Stream(joined.ids[:length], joined.times[:length]), kinds[:length]
+
+    @cached_property
+    def _drummers(self) -> Ids:
+        """Numbers of the pieces of nothing but drums."""
+        tokenizer, vocabulary = self.prepared.tokenizer, self.vocabulary
+        first = vocabulary.first(TokenType.PROGRAM)
+        drums = first + int(np.flatnonzero(vocabulary.programs == DRUM_PROGRAM)[0])
+        last = first + len(vocabulary.programs)
+        found = []
+        for number in range(len(self.prepared.lengths)):
+            ids: NDArray[np.integer[Any]] = self.prepared.piece(number)
+            if tokenizer.merges is not None:
+                ids = tokenizer.to_base(np.asarray(ids[:_LOOK_TOKENS], np.int64))
+            named = ids[(ids >= first) & (ids < last)]
+            if len(named) and (named == drums).all():
+                found.append(number)
+        return np.array(found, np.int64)
+
+    def _with_drums(self, rng: np.random.Generator, grid: Grid, length: int) -> Grid:
+        """Let a piece without drums play with those of another, now and then."""
+        share = self.settings.drums_share
+        if not self.augment or not share or (grid.notes["program"] == DRUM_PROGRAM).any():
+            return grid
+        if rng.random() >= share or not len(self._drummers):
+            return grid
+        drums = self._draw_grid(rng, length, int(rng.choice(self._drummers)))
+        return add_drums(grid, drums, int(rng.integers(0, drums.num_bars)))
 
     def _draw_grid(self, rng: np.random.Generator, length: int, piece: int | None) -> Grid:
         """Draw a stretch of a piece, about twice as long as an example needs."""

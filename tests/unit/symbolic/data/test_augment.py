@@ -5,7 +5,13 @@ import pytest
 from tests.corpora import piece, score_of
 
 from segue.symbolic.codec import encode_score
-from segue.symbolic.data.augment import reorder_tracks, transpose, transposition_range
+from segue.symbolic.data.augment import (
+    add_drums,
+    is_flat,
+    reorder_tracks,
+    transpose,
+    transposition_range,
+)
 from segue.symbolic.data.tokenizer import TokenizerConfig
 from segue.symbolic.grid import Grid, empty_notes, empty_tempos
 from segue.symbolic.stream import parse, render
@@ -77,3 +83,35 @@ def test_little_is_left_as_it_is(vocabulary: Vocabulary) -> None:
     nothing = Grid(np.zeros(1, np.int32), empty_notes(), empty_tempos())
     assert reorder_tracks(nothing, np.random.default_rng(0)) is nothing
     assert transpose(nothing, 4, vocabulary) is nothing
+
+
+def _without(grid: Grid, drums: bool) -> Grid:
+    return grid.with_notes(grid.notes[(grid.notes["program"] == DRUM_PROGRAM) != drums])
+
+
+def test_drums_of_another_piece_go_round_and_the_music_stays(grid: Grid) -> None:
+    tune, beat = _without(grid, True), _without(grid, False).window(0, 3)
+    both = add_drums(tune, beat, 1)
+    new = both.notes["program"] == DRUM_PROGRAM
+    assert np.array_equal(np.sort(both.notes[~new]), np.sort(tune.notes))
+    fields = ["position", "pitch", "velocity", "duration"]
+    for bar in range(both.num_bars):
+        here = both.notes[new & (both.notes["bar"] == bar)][fields]
+        there = beat.notes[beat.notes["bar"] == (bar + 1) % 3][fields]
+        assert sorted(here.tolist()) == sorted(there.tolist())
+    assert set(both.notes["track"][new]) == {tune.notes["track"].max() + 1}
+
+
+def test_drums_of_another_metre_are_not_taken(grid: Grid) -> None:
+    tune, beat = _without(grid, True), _without(grid, False)
+    waltz = Grid(np.full_like(beat.signatures, beat.signatures[0] + 1), beat.notes, beat.tempos)
+    assert add_drums(tune, waltz) is tune
+    assert add_drums(tune, beat.with_notes(beat.notes[:0])) is tune
+
+
+def test_flat_music_has_one_velocity(grid: Grid) -> None:
+    notes = grid.notes.copy()
+    notes["velocity"] = 9
+    assert is_flat(grid.with_notes(notes))
+    notes["velocity"][0] = 3
+    assert not is_flat(grid.with_notes(notes))

@@ -11,7 +11,7 @@ from segue.symbolic.data.windows import (
     Prepared,
     WindowSettings,
 )
-from segue.symbolic.prompt import CONTEXT, HOLE, PADDING
+from segue.symbolic.prompt import CONTEXT, HOLE, PADDING, UNSCORED
 from segue.symbolic.stream import parse
 from segue.symbolic.vocabulary import TokenType
 
@@ -185,3 +185,30 @@ def test_grammar_accepts_the_answers(prepared):
         last = int(WORDS.bar_positions[signatures[-1]])
         spec = HoleSpec(tuple(signatures.tolist()), 0, last, tuple(dict.fromkeys(programs)))
         assert grammar().check(ids[split:], spec) == []
+
+
+def test_velocities_of_flat_music_are_read_and_not_learnt(prepared):
+    plain = list(rows(batches(prepared).batch(0)))
+    skipped = list(rows(batches(prepared, flat_velocities="skip").batch(0)))
+    for (ids, _, kinds), (same, _, fewer) in zip(plain, skipped, strict=True):
+        assert np.array_equal(ids, same)
+        velocity = WORDS.types[ids] == TokenType.VELOCITY
+        assert velocity.any()
+        assert (fewer[velocity] == UNSCORED).all()
+        assert np.array_equal(fewer[~velocity], kinds[~velocity])
+    tested = list(rows(batches(prepared, augment=False, flat_velocities="skip").batch(0)))
+    assert not any((kinds == UNSCORED).any() for _, _, kinds in tested)
+
+
+def test_pieces_without_drums_get_those_of_a_drummer(prepared, monkeypatch):
+    made = batches(prepared, drums_share=1.0)
+    grid = composed_grid(1)
+    tune = grid.with_notes(grid.notes[grid.notes["program"] != -1])
+    rng = np.random.default_rng(3)
+    assert made._drummers.tolist() == []
+    assert made._with_drums(rng, tune, 512) is tune
+    monkeypatch.setattr(made, "_drummers", np.array([0]))
+    with_drums = made._with_drums(rng, tune, 512)
+    assert (with_drums.notes["program"] == -1).any()
+    assert made._with_drums(rng, grid, 512) is grid
+    assert batches(prepared)._with_drums(rng, tune, 512) is tune
