@@ -175,7 +175,7 @@ class Recording:
             SettingError: a number is out of range, or a label is unknown.
             BundleError: the model cannot be used.
         """
-        tape = making.vary(_maker(options), self.sound, strength)
+        tape = making.vary(maker_of(options), self.sound, strength)
         return Recording(tape, new=_all(tape), name=self._named("varied"))
 
     def extend(
@@ -192,7 +192,7 @@ class Recording:
             SettingError: a number is out of range, or a label is unknown.
             BundleError: the model cannot be used.
         """
-        filled = joining.extend(_maker(options), self.sound, seconds, before=before)
+        filled = joining.extend(maker_of(options), self.sound, seconds, before=before)
         return self._with(filled, "extended")
 
     def inpaint(self, seconds: Span | Region, **options: Unpack[Options]) -> "Recording":
@@ -207,7 +207,7 @@ class Recording:
             BundleError: the model cannot be used.
         """
         region = seconds if isinstance(seconds, Region) else Region.parse(seconds, unit="seconds")
-        return self._with(joining.inpaint(_maker(options), self.sound, region), "inpainted")
+        return self._with(joining.inpaint(maker_of(options), self.sound, region), "inpainted")
 
     def reconstruct(self, **options: Unpack[Options]) -> "Recording":
         """Return what the model's autoencoder alone makes of this, at the model's rate.
@@ -243,7 +243,7 @@ def generate(seconds: float = 10.0, **options: Unpack[Options]) -> Recording:
         SettingError: a number is out of range, or a label is unknown.
         BundleError: the model cannot be used.
     """
-    tape = making.generate(_maker(options), seconds)
+    tape = making.generate(maker_of(options), seconds)
     return Recording(tape, new=_all(tape), name="generated")
 
 
@@ -265,11 +265,15 @@ def _model(options: Options) -> AudioModel:
     return _opened(None if given is None else str(given), options.get("threads"))
 
 
-def _maker(options: Options) -> Maker:
-    """Return the model with the choices of a call.
+def maker_of(options: Options) -> Maker:
+    """Return the model with the choices of a call, all of them checked.
+
+    Args:
+        options: see `Options`.
 
     Raises:
         SettingError: a choice is not possible, or two contradict each other.
+        BundleError: the model cannot be used.
     """
     model, guidance = _model(options), options.get("guidance")
     settings = model.settings(

@@ -3,16 +3,13 @@
 import contextlib
 import json
 import math
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final
 
 import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request
-from starlette.responses import FileResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from segue.core.region import Region, Unit
 from segue.errors import SettingError
@@ -31,6 +28,15 @@ from segue.studio.schemas import (
     OutpaintNotes,
     PieceAnswer,
 )
+from segue.studio.sharing import (
+    BINARY,
+    PICTURES,
+    SoundKind,
+    file_answer,
+    in_turn,
+    made_file,
+    of_app,
+)
 from segue.symbolic.demo_piece import COMPOSERS, demo_piece
 from segue.symbolic.frames import extended, new_piece, shifted
 from segue.symbolic.instruments import program_of
@@ -40,24 +46,7 @@ from segue.symbolic.score import Piece
 MOST_STEMS_BYTES: Final = 64 << 20
 TAIL_SECONDS: Final = 4.0
 """So far behind the last event stems can be asked for."""
-BINARY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
-"""Describes a request whose body is a file."""
-
 router = APIRouter(prefix="/api/midi", tags=["notes"], responses=ERRORS)
-PICTURES: Final = threading.Lock()
-"""Held while a picture is drawn: matplotlib is not for several threads."""
-SoundKind = Annotated[Literal["wav", "flac"], Query(alias="format")]
-Made = TypeVar("Made")
-
-
-def file_answer(kind: str) -> dict[int | str, dict[str, Any]]:
-    """Return the description of an answer that is a file."""
-    return {200: {"content": {kind: {"schema": {"type": "string", "format": "binary"}}}}}
 
 
 @router.post("/pieces", status_code=201, response_model=PieceAnswer, openapi_extra=BINARY)
@@ -72,7 +61,7 @@ async def upload_piece(request: Request, name: str = "") -> Response:
 @router.post("/pieces/demo", response_model=PieceAnswer)
 def open_demo(request: Request, name: str = "quartet") -> Response:
     """Open a piece that comes with the studio; `/api/info` lists them."""
-    known: dict[str, str] = _state(request, "demos", dict)
+    known: dict[str, str] = of_app(request, "demos", dict)
     if name not in COMPOSERS:
         raise NotFound(f"There is no demo piece {name[:50]!r}. There are: {', '.join(COMPOSERS)}.")
     with contextlib.suppress(NotFound, KeyError):
@@ -117,7 +106,7 @@ async def get_picture(request: Request, item: str) -> Response:
             save_png(figure, folder / "picture.png")
             return (folder / "picture.png").read_bytes()
 
-    content = await heavily(request, draw)
+    content = await in_turn(request, "pictures", draw)
     return Response(content, media_type="image/png", headers=attachment(with_ending(name, ".png")))
 
 
@@ -169,7 +158,7 @@ async def get_stems(
     first, last = round(start * rate), round(stop * rate)
     if 4 * (last - first) * len(wanted) > MOST_STEMS_BYTES:
         raise TooLarge("That is too much sound for one answer. Ask for less time, or fewer tracks.")
-    found = await playing(request, lambda: pieces.segment(item, wanted, first, last, rate))
+    found = await in_turn(request, "stems", lambda: pieces.segment(item, wanted, first, last, rate))
     headers = {
         "x-segue-rate": str(rate),
         "x-segue-frames": str(found.num_frames),
@@ -219,56 +208,7 @@ def compose_notes(request: Request, ask: ComposeNotes) -> dict[str, Any]:
 
 def pieces_of(request: Request) -> Pieces:
     """Return the pieces that are open in this studio."""
-    return _state(request, "pieces", lambda: Pieces(studio_of(request).store))
-
-
-async def heavily(request: Request, work: Callable[[], Made]) -> Made:
-    """Do slow work for one request at a time; the others wait without holding a thread."""
-    limiter = _state(request, "heavy", lambda: anyio.CapacityLimiter(1))
-    return await anyio.to_thread.run_sync(work, limiter=limiter)
-
-
-async def playing(request: Request, work: Callable[[], Made]) -> Made:
-    """Do work that a player waits for, not behind slow work."""
-    limiter = _state(request, "playing", lambda: anyio.CapacityLimiter(1))
-    return await anyio.to_thread.run_sync(work, limiter=limiter)
-
-
-async def made_file(
-    request: Request, make: Callable[[Path], None], file: str, name: str
-) -> Response:
-    """Answer with a file that is made for this answer alone.
-
-    Args:
-        request: the request.
-        make: puts the file into a folder; slow.
-        file: its name there.
-        name: what it is called for whoever asked.
-    """
-    with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(studio_of(request).store.scratch())
-        await heavily(request, lambda: make(folder))
-        kind = {"wav": "audio/wav", "flac": "audio/flac"}[file.rpartition(".")[2]]
-        answer = PassingFile(folder / file, media_type=kind, headers=attachment(name))
-        answer.closing = stack.pop_all()
-    return answer
-
-
-class PassingFile(FileResponse):
-    """A file that is removed when it was sent, or when nobody takes it any more.
-
-    Attributes:
-        closing: removes it.
-    """
-
-    closing: contextlib.ExitStack
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the file."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await anyio.to_thread.run_sync(self.closing.close)
+    return of_app(request, "pieces", lambda: Pieces(studio_of(request).store))
 
 
 def piece_answer(request: Request, item: str, *, status: int = 200) -> Response:
@@ -409,15 +349,3 @@ def _check_length(piece: Piece, most: float) -> None:
     if not math.isfinite(piece.length_seconds):
         raise TooLarge("The piece has no end in time; it is not rendered.")
     check_at_most(math.ceil(piece.length_seconds), most, "seconds of sound")
-
-
-def _state(request: Request, name: str, make: Callable[[], Any]) -> Any:
-    """Return something of this studio that is made when it is first asked for."""
-    state = request.app.state
-    with _MAKING:
-        if not hasattr(state, name):
-            setattr(state, name, make())
-    return getattr(state, name)
-
-
-_MAKING = threading.Lock()

@@ -333,3 +333,82 @@ class ReportAnswer(Answer):
 
     name: str
     title: str
+
+
+class MidiDefaults(Answer):
+    """How a model for notes samples where nothing is asked."""
+
+    temperature: float
+    top_p: float
+    top_k: int | None
+
+
+class MidiModelInfo(Answer):
+    """A model for notes."""
+
+    name: str
+    summary: str
+    default: bool
+    """Whether it is used where none is named."""
+    objective: str
+    """`infill`, or `next_token` for the method `original`."""
+    defaults: MidiDefaults
+
+
+class AudioDefaults(Answer):
+    """How a model for sound samples where nothing is asked."""
+
+    steps: int
+    sampler: str
+    guidance: float
+
+
+class AudioModelInfo(Answer):
+    """A model for sound."""
+
+    name: str
+    summary: str
+    default: bool
+    """Whether it is used where none is named."""
+    rate_hz: int
+    channels: int
+    labels: list[str]
+    """What can be asked for, such as genres."""
+    text: bool
+    """Whether it understands words."""
+    defaults: AudioDefaults
+    window_seconds: float
+    """Length that it knows; longer sound is written in windows."""
+
+
+class ModelsInfo(Answer):
+    """The models that this studio offers."""
+
+    midi: list[MidiModelInfo]
+    audio: list[AudioModelInfo]
+
+
+class InstrumentInfo(Answer):
+    """An instrument of General MIDI; drums are program -1."""
+
+    name: str
+    program: int
+
+
+class DemoInfo(Answer):
+    """A piece that comes with the studio."""
+
+    name: str
+    title: str
+
+
+class InfoAnswer(Answer):
+    """What this studio offers."""
+
+    version: str
+    limits: dict[str, float]
+    models: ModelsInfo
+    instruments: list[InstrumentInfo]
+    families: list[str]
+    samplers: list[str]
+    demos: list[DemoInfo]
