@@ -34,18 +34,19 @@ export class Heads {
     const track = piece.tracks[i];
     const name = piece.nameOf(i);
     const count = element("span", { class: "head-count" });
-    const also = track.instrument && track.instrument !== name ? `${track.instrument}, ` : "";
+    const also = track.instrument && track.instrument !== name ? track.instrument : "";
     const select = element(
       "button",
       {
         type: "button",
         class: "head-name",
-        title: `${name}${also ? ` (${track.instrument})` : ""}: mark this track`,
+        title: `${name}${also ? ` (${also})` : ""}: mark this track`,
         "aria-pressed": "false",
         on: { click: (event) => this.handlers.onSelect(i, event.shiftKey || event.ctrlKey || event.metaKey) },
       },
       element("span", { class: "head-title", text: name }),
-      element("span", { class: "head-more" }, also, count),
+      also ? element("span", { class: "head-more", text: also }) : null,
+      count,
     );
     const mute = toggle("M", `Mute ${name}`, () => this.handlers.onMute(i));
     const solo = toggle("S", `Solo ${name}`, () => this.handlers.onSolo(i));
