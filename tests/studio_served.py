@@ -2,7 +2,11 @@
 
 import contextlib
 import json
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,3 +83,39 @@ def events_of(
                 if len(found) == most:
                     break
     return found
+
+
+@contextlib.contextmanager
+def studio_process(folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run `segue studio` in a process of its own; gives its address and the process."""
+    command = [sys.executable, "-m", "segue", "studio", "--no-open", "--port", "0"]
+    with (folder.parent / f"{folder.name}.log").open("a+") as log:
+        process = subprocess.Popen(
+            [*command, "--folder", str(folder), *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            address = process.stdout.readline().strip()
+            log.seek(0)
+            assert address.startswith("http://"), log.read()
+            yield address.rstrip("/"), process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+            process.wait(DEADLINE_SECONDS)
+            process.stdout.close()
+
+
+def ended(client: httpx.Client, job: str) -> dict[str, Any]:
+    """Ask for a job until it has ended; return it."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        found: dict[str, Any] = client.get(f"/api/jobs/{job}").raise_for_status().json()
+        if found["finished"] is not None:
+            return found
+        time.sleep(0.1)
+    raise TimeoutError(f"The job {job} has not ended.")
