@@ -139,16 +139,17 @@ class Room {
       const plain = value !== null && typeof value === "object" ? JSON.stringify(value) : String(value);
       facts.push([name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " "), plain]);
     }
-    return element("dl", { class: "facts-list" }, facts.map(([name, value]) => element("div", {}, element("dt", { text: name }), element("dd", { text: value }))));
+    facts.sort((one, two) => Number(one[1].length > 34) - Number(two[1].length > 34));
+    return element("dl", { class: "facts-list" }, facts.map(([name, value]) => element("div", { class: value.length > 34 ? "long" : null }, element("dt", { text: name }), element("dd", { text: value }))));
   }
 
-  #evaluation({ evaluation }) {
+  #evaluation({ evaluation, name }) {
     const { element } = this.ui;
     const tables = evaluation?.tables ?? [];
     if (!tables.length) {
       return [];
     }
-    const chart = tables.map(showChart).find((each) => each !== null) ?? null;
+    const chart = tables.map((table) => showChart(table, name)).find((each) => each !== null) ?? null;
     return [element("h2", { class: "look-heading", text: "Evaluation" }), ...(chart ? [chart] : []), ...tables.map(showTable)];
   }
 
