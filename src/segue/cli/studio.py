@@ -30,7 +30,10 @@ def studio(
         str, typer.Option(help="Address to listen on; 0.0.0.0 serves others, with a token.")
     ] = "127.0.0.1",
     token: Annotated[
-        str | None, typer.Option(help="What everyone has to know who opens the studio.")
+        str | None,
+        typer.Option(
+            envvar="SEGUE_STUDIO_TOKEN", help="What everyone has to know who opens the studio."
+        ),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
@@ -67,7 +70,7 @@ def studio(
     for path in report or []:
         if not path.is_dir():
             raise SettingError(f"There is no folder {path}. Name one that `evaluate` has written.")
-    token = _checked_token(token, needed=not is_loopback(host))
+    token = _checked_token(token, needed=bool(allow_host) or not is_loopback(host))
     listener = bind(host, port)
     settings = StudioSettings(
         folder=(folder or default_folder()).absolute(),

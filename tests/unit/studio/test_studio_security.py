@@ -274,6 +274,49 @@ def test_serving_others_makes_a_token(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert len(first) >= 32
 
 
+def test_a_further_name_means_others_and_a_token(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found: list[StudioSettings] = []
+    monkeypatch.setattr(
+        command,
+        "_serve",
+        lambda settings, listener, **_: (listener.close(), found.append(settings)),
+    )
+    arguments = ["studio", "--port", "0", "--folder", str(tmp_path), "--allow-host", "A.example"]
+    assert CliRunner().invoke(cli.app, arguments).exit_code == 0
+    given = {"SEGUE_STUDIO_TOKEN": TOKEN}
+    assert CliRunner().invoke(cli.app, arguments, env=given).exit_code == 0
+    assert found[0].allow_hosts == ("a.example",)
+    assert found[0].token is not None
+    assert found[1].token == TOKEN
+
+
+def test_behind_a_proxy_the_further_name_is_the_own_one(tmp_path: Path) -> None:
+    with served(tmp_path, allow_hosts=("studio.example",), token=TOKEN) as running:
+        headers = {
+            "host": "studio.example", "x-forwarded-proto": "https", "x-forwarded-for": "192.0.2.7",
+            "authorization": f"Bearer {TOKEN}", "sec-fetch-site": "same-origin",
+        }  # fmt: skip
+        own = {**headers, "origin": "https://studio.example"}
+        assert httpx.get(f"{running.url}/api/jobs", headers=own).status_code == 200
+        other = {**headers, "origin": "https://other.example"}
+        assert httpx.get(f"{running.url}/api/jobs", headers=other).status_code == 403
+
+
+def test_the_page_of_the_docs_lists_every_limit() -> None:
+    page = Path(__file__).parents[3] / "docs" / "howto" / "studio.md"
+    rows = dict(
+        line.strip("| ").split(" | ")[:2]
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if line.startswith("| `") and line.count("|") == 4
+    )
+    told = {name.strip("`"): default.replace(",", "") for name, default in rows.items()}
+    assert told == {
+        name: f"{value:g}" if value < 1000 else f"{value:.0f}" for name, value in Limits()
+    }
+
+
 # What goes out ----------------------------------------------------------------------------------
 
 
