@@ -236,7 +236,8 @@ def _opened(request: Request, path: Path, name: str) -> dict[str, Any]:
         _check_sound(path, studio.limits.audio_seconds)
         recording = Recording.open(path)
     except DataError as error:
-        raise DataError(str(error).replace(str(path), name)) from error
+        message = str(error).replace(str(path), name).replace(path.name, name)
+        raise DataError(message) from error
     meta = {"name": name, "title": name, **audio_jobs.facts(recording), "file": path.name}
     is_played = _is_played(path)
 
