@@ -6,11 +6,11 @@ import { pitchName } from "./midi_piece.js";
 
 // From likely to unlikely: blue to yellow, lighter with every step, told apart by colour-blind eyes too.
 const STEPS = [
-  { least: -2, colour: "#3355b5", text: "above −2" },
-  { least: -4, colour: "#3f8ac4", text: "−2 to −4" },
-  { least: -6, colour: "#6fae9b", text: "−4 to −6" },
-  { least: -9, colour: "#c9c35a", text: "−6 to −9" },
-  { least: -Infinity, colour: "#ffe94a", text: "below −9" },
+  { least: -1.5, colour: "#3355b5", text: "above −1.5" },
+  { least: -2.5, colour: "#3f8ac4", text: "−1.5 to −2.5" },
+  { least: -4, colour: "#6fae9b", text: "−2.5 to −4" },
+  { least: -6, colour: "#c9c35a", text: "−4 to −6" },
+  { least: -Infinity, colour: "#ffe94a", text: "below −6" },
 ];
 const UNKNOWN = "#9a9a9a";
 

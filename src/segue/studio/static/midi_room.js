@@ -251,7 +251,7 @@ export class Room {
     const { run, side, likelihood } = this;
     this.panel.setBusy(Boolean(run?.underWay));
     this.results.show(run, { side, likelihood, hasLikelihood: !run && Boolean(this.desk.piece?.logProbs.size) });
-    this.node.classList.toggle("has-results", !this.results.node.hidden);
+    this.node.classList.toggle("has-results", Boolean(run));
   }
 
   #summary() {
@@ -343,7 +343,7 @@ export class Room {
       return;
     }
     const request = this.panel.request();
-    request.body = { ...request.body, ...this.settings.asked() };
+    request.body = { ...request.body, ...this.settings.asked(request.kind) };
     this.#start(request);
   }
 
@@ -353,7 +353,7 @@ export class Room {
       this.context.ui.toast("Something is being written. Cancel it first.", { kind: "error" });
       return;
     }
-    const { method, ...settings } = this.settings.asked();
+    const settings = this.settings.asked("compose");
     const bars = body.bars === 1 ? "1 bar" : `${body.bars} bars`;
     this.#start({ kind: "compose", body: { ...body, ...settings }, label: `${bars} for ${body.instruments.join(", ")}` });
   }
@@ -456,13 +456,23 @@ export class Room {
   }
 
   /** Takes the candidate as the piece. */
-  keep() {
-    const piece = this.run?.state === "done" ? this.run.candidatePiece() : null;
-    if (!piece) {
+  async keep() {
+    const { run } = this;
+    const candidate = run?.state === "done" ? run.candidate() : null;
+    if (!candidate) {
       return;
     }
-    const { label } = this.run.request;
-    const { region } = this.run;
+    let piece;
+    try {
+      piece = await run.load(candidate.piece);
+    } catch (error) {
+      this.context.ui.toast(error.message, { kind: "error" });
+    }
+    if (!piece || run !== this.run) {
+      return;
+    }
+    const { region } = run;
+    const { label } = run.request;
     this.#leaveRun();
     this.desk.adopt(piece, label);
     this.region = region;

@@ -13,6 +13,7 @@ export class Settings {
   /** @param {object} info of the server */
   constructor(info) {
     this.models = info?.models?.midi ?? [];
+    this.mostCandidates = info?.limits?.candidates ?? 16;
     this.values = { ...FIRST, ...stored() };
     if (!this.models.some((model) => model.name === this.values.model)) {
       this.values.model = this.#default()?.name ?? "";
@@ -56,7 +57,7 @@ export class Settings {
     const fields = element(
       "div",
       { class: "settings-fields" },
-      element("div", { class: "field-pair" }, number("candidates", "Candidates", { min: 1, max: 16, step: 1 }),
+      element("div", { class: "field-pair" }, number("candidates", "Candidates", { min: 1, max: this.mostCandidates, step: 1 }),
         number("temperature", "Temperature", { min: 0.05, max: 5, step: 0.05, placeholder: own(defaults.temperature) })),
       this.seedRow,
       element("div", { class: "field-pair" },
@@ -116,10 +117,13 @@ export class Settings {
     }
   }
 
-  /** What a request carries. */
-  asked() {
+  /** What a request carries. @param {string} kind of request: only holes have a method */
+  asked(kind) {
     const { candidates, seed, temperature, top_p: topP, top_k: topK, model, method } = this.values;
-    const given = { candidates: Number(candidates) || 1, seed: Number(seed) || 0, model, method };
+    const given = { candidates: Number(candidates) || 1, seed: Number(seed) || 0, model };
+    if (kind === "inpaint") {
+      given.method = method;
+    }
     for (const [name, value] of Object.entries({ temperature, top_p: topP, top_k: topK })) {
       if (String(value).trim() !== "") {
         given[name] = Number(value);

@@ -33,6 +33,8 @@ export function readPalette(node) {
   palette.beyond = get("--paper");
   const fresh = rgb(palette.new);
   palette.newShades = [0.8, 0.87, 0.94, 1].map((weight) => mix(fresh, paper, weight));
+  const soft = rgb(palette.soft);
+  palette.neutral = [0.3, 0.4, 0.5, 0.6].map((weight) => mix(soft, paper, weight));
   palette.font = style.fontFamily || "sans-serif";
   palette.grid = mix(rgb(palette.line), paper, 0.55);
   palette.stripe = mix(rgb(palette.line), paper, 0.16);
@@ -198,7 +200,8 @@ function drawBeyond(ctx, { view, palette, ratio, piece }, bottom) {
 function drawLane(ctx, frame, lane, y) {
   const { palette } = frame;
   ctx.globalAlpha = lane.dim ? 0.35 : 1;
-  let drawn = drawNotes(ctx, frame, lane, lane.notes, palette.tracks[lane.colour], y);
+  const fills = frame.logProbs ? palette.neutral : palette.tracks[lane.colour];
+  let drawn = drawNotes(ctx, frame, lane, lane.notes, fills, y);
   if (lane.ghost?.count) {
     drawn += drawOutlines(ctx, frame, lane, y);
   }
