@@ -97,9 +97,10 @@ def _serve(settings: "StudioSettings", listener: "socket.socket", *, open_page: 
         print(entrance, flush=True)
         tell(f"The studio is open. Its shelf is in {settings.folder}. Ctrl-C ends it.")
         if open_page:
+            import threading
             import webbrowser
 
-            webbrowser.open(entrance)
+            threading.Thread(target=webbrowser.open, args=[entrance], daemon=True).start()
 
     with listener, locked(settings.folder, address):
         server = Server(settings, ready=ready)

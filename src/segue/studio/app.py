@@ -54,7 +54,7 @@ def create_app(settings: StudioSettings, *, late: bool = False) -> FastAPI:
     """
     limits, private = settings.limits, _private(settings)
     store = Store(settings.folder, max_bytes=limits.stored_bytes, max_items=limits.stored_items)
-    jobs = Jobs(settings.folder / "jobs", limits, private=private)
+    jobs = Jobs(settings.folder / "jobs", limits, private=private, admit=store.check_room)
     app = FastAPI(
         title="Segue studio",
         version=segue.__version__,

@@ -210,15 +210,24 @@ class Queue:
 class Jobs:
     """All jobs: those that wait, those that run, and the records of those that have ended."""
 
-    def __init__(self, folder: Path, limits: Limits, *, private: Iterable[Path] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits,
+        *,
+        private: Iterable[Path] = (),
+        admit: Callable[[], None] = lambda: None,
+    ) -> None:
         """Read the records in `folder`; what had not ended there was interrupted.
 
         Args:
             folder: one JSON file for each job.
             limits: how many may wait and how much is kept.
             private: folders whose names must not stand in messages.
+            admit: raises where there is no place for results.
         """
         self._folder, self._limits, self._private = folder, limits, tuple(private)
+        self._admit = admit
         self._changed = threading.Condition()
         self._queues: dict[str, Queue] = {lane: Queue() for lane in LANES}
         self._running: dict[str, Job] = {}
@@ -244,7 +253,9 @@ class Jobs:
 
         Raises:
             Busy: too many jobs wait already.
+            TooLarge: there is no place for the result.
         """
+        self._admit()
         log = EventLog(limit_bytes=self._limits.job_event_bytes)
         job = Job(new_id(), kind, lane, dict(settings), client, log=log, work=work)
         with self._changed:

@@ -80,6 +80,9 @@ class Limits(StrictModel):
     requests: Count = 400
     """Requests at work at once, streams included."""
 
+    incoming_bytes: Count = 500_000_000
+    """Bodies of requests that come in at once, of everyone together."""
+
     stored_bytes: Count = 5_000_000_000
     """Size of everything on the shelf."""
 

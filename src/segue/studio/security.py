@@ -172,6 +172,7 @@ class Guard:
         """Stand before `app`; `folders` are not told in messages."""
         self._app, self._doors, self._limits, self._folders = app, doors, limits, folders
         self._num_requests = 0
+        self._incoming_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or let it pass."""
@@ -188,6 +189,7 @@ class Guard:
             await self._answer(scope, exchange)
         finally:
             self._num_requests -= 1
+            self._incoming_bytes -= exchange.admitted_bytes
 
     async def _answer(self, scope: Scope, exchange: "Exchange") -> None:
         """Check and pass on; whatever is raised becomes an answer."""
@@ -199,8 +201,7 @@ class Guard:
                 await entrance(scope, exchange.receive, exchange.send)
                 return
             check_token(headers, self._doors)
-            if self._num_requests > self._limits.requests:
-                raise Busy("The studio is busy. Ask again in a few seconds.")
+            self._check_load(exchange)
             exchange.check_length()
             await self._app(scope, exchange.receive, exchange.send)
         except Exception as error:
@@ -211,6 +212,15 @@ class Guard:
             if scope["path"] == "/" and isinstance(error, Refusal):
                 answer = PlainTextResponse(f"{error}\n", answer.status_code)
             await exchange.refuse(answer)
+
+    def _check_load(self, exchange: "Exchange") -> None:
+        """Raise Busy where too much is at work or comes in at once; a single body always may."""
+        total = self._incoming_bytes + exchange.expected_bytes
+        crowded = self._incoming_bytes > 0 and total > self._limits.incoming_bytes
+        if self._num_requests > self._limits.requests or (crowded and exchange.expected_bytes):
+            raise Busy("The studio is busy. Ask again in a few seconds.")
+        exchange.admitted_bytes = exchange.expected_bytes
+        self._incoming_bytes = total
 
     def _entrance(self, scope: Scope) -> Response | None:
         """Return the answer to ``/?token=...``: a cookie, and the page without the token."""
@@ -245,6 +255,8 @@ class Exchange:
         started: whether the answer has begun.
         refused: why no more of the body is taken.
         deadline: of the body, on the monotonic clock.
+        expected_bytes: size of the body, or the most that it may be.
+        admitted_bytes: that many of them count as coming in.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, limit_bytes: int) -> None:
@@ -256,6 +268,9 @@ class Exchange:
         self._num_bytes = 0
         length = self._headers.get("content-length", "0")
         self._complete = length == "0" and "transfer-encoding" not in self._headers
+        known = length.isascii() and length.isdigit() and "transfer-encoding" not in self._headers
+        self.expected_bytes = min(int(length), limit_bytes) if known else limit_bytes
+        self.admitted_bytes = 0
         self.deadline = float("inf")
         self.started = False
         self.refused: Refusal | None = None
@@ -316,7 +331,7 @@ class Exchange:
         await self.send({**head, "headers": raw})
         body = b"" if self._is_head else bytes(answer.body)
         await self._send({"type": "http.response.body", "body": body, "more_body": True})
-        if not self._complete:
+        if not self._complete and answer.status_code == STATUS["too_large"]:
             await self._drain()
         await self._send({"type": "http.response.body", "body": b""})
 

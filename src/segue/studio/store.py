@@ -93,7 +93,7 @@ class Store:
             TooLarge: the shelf or the disk is full.
         """
         item = new_id()
-        with self.scratch() as stage, _full_disk_told():
+        with self.scratch() as stage:
             write(stage)
             size = sum(path.stat().st_size for path in stage.iterdir())
             entry = {
@@ -111,12 +111,16 @@ class Store:
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Give an empty folder beside the items, for an upload for instance; it is removed after."""
-        with _full_disk_told():
-            stage = self._staging / new_id()
-            stage.mkdir()
+        """Give an empty folder beside the items, for an upload for instance; it is removed after.
+
+        Raises:
+            TooLarge: the disk is full.
+        """
+        stage = self._staging / new_id()
         try:
-            yield stage
+            with _full_disk_told():
+                stage.mkdir()
+                yield stage
         finally:
             shutil.rmtree(stage, ignore_errors=True)
 
@@ -165,8 +169,8 @@ class Store:
             self._used.pop(item, None)
         self._discard(item)
 
-    def check_room(self, num_bytes: int = 0) -> None:
-        """Refuse early what would not fit.
+    def check_room(self) -> None:
+        """Refuse early what would find no place in the end.
 
         Raises:
             TooLarge: the shelf is full of things that the user keeps.
@@ -174,7 +178,7 @@ class Store:
         with self._lock:
             kept = [entry for entry in self._items.values() if entry["listed"]]
             size = sum(entry["size_bytes"] for entry in kept)
-        if size + num_bytes > self._max_bytes or len(kept) >= self._max_items:
+        if size >= self._max_bytes or len(kept) >= self._max_items:
             raise self._no_room()
 
     def _make_room(self, size: int) -> None:

@@ -16,7 +16,7 @@ from segue.studio import events
 from segue.studio.events import EventLog
 from segue.studio.jobs import FINISHED, Handle, Job, Jobs
 from segue.studio.limits import Limits
-from segue.studio.problems import INTERNAL_MESSAGE, Busy, NotFound
+from segue.studio.problems import INTERNAL_MESSAGE, Busy, NotFound, TooLarge
 
 
 class Gate:
@@ -129,6 +129,17 @@ def test_too_many_waiting_jobs_are_refused_with_a_time(tmp_path: Path) -> None:
     wait(*accepted)
     assert {job.state for job in accepted} == {"done"}
     jobs.stop()
+
+
+def test_a_full_shelf_takes_no_jobs(tmp_path: Path) -> None:
+    with served(tmp_path, limits=Limits(stored_items=1)) as studio:
+        first = submit(studio.studio.jobs)
+        wait(first)
+        item = studio.studio.store.add("piece", {}, lambda folder: None, listed=True)
+        with pytest.raises(TooLarge, match="shelf is full"):
+            submit(studio.studio.jobs)
+        studio.studio.store.remove(item)
+        wait(submit(studio.studio.jobs))
 
 
 def test_a_waiting_job_is_cancelled_at_once(jobs: Jobs, gate: Gate) -> None:

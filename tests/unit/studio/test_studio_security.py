@@ -512,6 +512,34 @@ def test_too_many_requests_at_once_are_refused(tmp_path: Path) -> None:
         assert httpx.get(f"{studio.url}/api/jobs").status_code == 200
 
 
+def test_too_much_that_comes_in_at_once_is_refused(tmp_path: Path) -> None:
+    def slowly() -> Iterator[bytes]:
+        yield b"x"
+        begun.set()
+        leave.wait(10)
+
+    begun, leave = threading.Event(), threading.Event()
+    limits = Limits(json_bytes=1000, incoming_bytes=1500)
+    with served(tmp_path, limits=limits) as studio:
+        add_traps(studio)
+        url = f"{studio.url}/api/trap/read"
+        found: list[int] = []
+        first = threading.Thread(
+            target=lambda: found.append(httpx.post(url, content=slowly(), timeout=20).json())
+        )
+        first.start()
+        assert begun.wait(5)
+        time.sleep(0.1)
+        assert httpx.post(url, content=b"x" * 400).json() == 400
+        assert httpx.get(f"{studio.url}/api/jobs").status_code == 200
+        refused = httpx.post(url, content=b"x" * 600)
+        leave.set()
+        first.join()
+        assert (refused.status_code, kind(refused)) == (503, "busy")
+        assert found == [1]
+        assert httpx.post(url, content=b"x" * 600).json() == 600
+
+
 def test_limits_come_from_the_environment_and_from_options() -> None:
     environment = {"SEGUE_STUDIO_BARS": "12", "SEGUE_STUDIO_AUDIO_BYTES": "7", "OTHER": "x"}
     limits = limits_from(["bars=16"], environment=environment)

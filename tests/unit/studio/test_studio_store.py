@@ -153,6 +153,13 @@ def test_a_full_disk_is_said_and_survived(tmp_path: Path, write: Any) -> None:
     add(store)
 
 
+def test_a_disk_that_fills_during_an_upload_is_said(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    with pytest.raises(TooLarge, match="is full"), store.scratch() as folder:
+        no_space(folder)
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
 def test_another_failure_of_the_disk_is_not_called_full(tmp_path: Path) -> None:
     def broken(folder: Path) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -218,7 +225,7 @@ def test_what_the_user_keeps_is_never_removed(tmp_path: Path) -> None:
         with pytest.raises(TooLarge, match="shelf is full"):
             add(store, b"x")
         with pytest.raises(TooLarge, match="shelf is full"):
-            store.check_room(1)
+            store.check_room()
         assert on_disk(tmp_path / name) == set(made)
         store.remove(made[0])
         add(store, b"x")
