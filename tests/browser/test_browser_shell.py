@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from tests.browser.waiting import wait_until
 
 import segue.studio
 
@@ -147,7 +148,7 @@ def test_the_colours_are_kept(open_page: "Callable[..., Page]") -> None:
     page.get_by_role("button", name="Colours as the system has them").click()
     assert page.evaluate(theme) == "light"
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function(f"{theme} === 'dark'")
+    wait_until(page, f"{theme} === 'dark'")
 
 
 def test_help_lists_the_shortcuts_of_the_room(open_page: "Callable[..., Page]") -> None:

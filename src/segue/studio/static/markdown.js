@@ -78,10 +78,11 @@ function readList(lines, at) {
   let end = at;
   while (end < lines.length) {
     const found = ITEM.exec(lines[end]);
-    if (!found || found[1].length < indent.length || /\d/.test(found[2]) !== ordered) {
+    const deeper = (found?.[1].length ?? -1) - indent.length;
+    if (deeper < 0 || (deeper === 0 && /\d/.test(found[2]) !== ordered)) {
       break;
     }
-    if (found[1].length > indent.length) {
+    if (deeper > 0) {
       const [nested, next] = readList(lines, end);
       list.lastElementChild.append(nested);
       end = next;
