@@ -192,6 +192,12 @@ def test_two_host_headers_are_refused(studio: Served) -> None:
     assert found.split(b" ")[1] in (b"400", b"403")
 
 
+def test_two_host_headers_are_refused_whatever_the_server_makes_of_them() -> None:
+    raw = [(b"host", OWN.encode()), (b"host", OWN.encode())]
+    with pytest.raises(Forbidden):
+        check_names(Headers(raw=raw), Doors("127.0.0.1", 8765), method="GET", path="/")
+
+
 def test_a_websocket_is_refused(studio: Served) -> None:
     answer = httpx.get(
         f"{studio.url}/api/jobs",
