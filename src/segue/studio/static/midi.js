@@ -15,7 +15,8 @@ export const shortcuts = [
   { keys: ["K"], text: "Keep the candidate" },
   { keys: [",", "."], text: "On the roll: previous and next new note" },
   { keys: ["Ctrl+Z", "Ctrl+Shift+Z"], text: "Undo and redo" },
-  { keys: ["L", "F"], text: "Repeat the marked bars; follow the music" },
+  { keys: ["P"], text: "Place the cursor at the mark" },
+  { keys: ["L", "F", "M"], text: "Repeat the marked bars; follow the music; drag moves the view" },
   { keys: ["+", "−", "0"], text: "On the roll: zoom in time; the whole piece" },
   { keys: ["[", "]"], text: "On the roll: lower and taller lanes" },
   { keys: ["Wheel"], text: "Scroll; with Shift in time, with Ctrl zoom, with Ctrl+Shift taller lanes" },
@@ -33,9 +34,7 @@ export async function mount(root, context) {
   room ??= new Room(context);
   root.append(room.node);
   room.attach();
-  if (isNew) {
-    await room.begin();
-  }
+  await (isNew ? room.begin() : room.openNamed());
   return {
     unmount() {
       room.detach();

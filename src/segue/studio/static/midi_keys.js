@@ -53,6 +53,7 @@ function actOf(room, event) {
     k: () => room.keep(),
     l: () => room.toggle("loop"),
     f: () => room.toggle("follow"),
+    p: () => room.placeAtMark(),
     m: () => room.toggle("tool"),
   }[event.key.toLowerCase()];
 }

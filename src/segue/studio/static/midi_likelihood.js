@@ -6,11 +6,11 @@ import { pitchName } from "./midi_piece.js";
 
 // From likely to unlikely: blue to yellow, lighter with every step, told apart by colour-blind eyes too.
 const STEPS = [
-  { least: -1.5, colour: "#3355b5", text: "above −1.5" },
-  { least: -2.5, colour: "#3f8ac4", text: "−1.5 to −2.5" },
-  { least: -4, colour: "#6fae9b", text: "−2.5 to −4" },
-  { least: -6, colour: "#c9c35a", text: "−4 to −6" },
-  { least: -Infinity, colour: "#ffe94a", text: "below −6" },
+  { least: -1.5, colour: "#3355b5", text: "> −1.5" },
+  { least: -2.5, colour: "#3f8ac4", text: "to −2.5" },
+  { least: -4, colour: "#6fae9b", text: "to −4" },
+  { least: -6, colour: "#c9c35a", text: "to −6" },
+  { least: -Infinity, colour: "#ffe94a", text: "lower" },
 ];
 const UNKNOWN = "#9a9a9a";
 
@@ -42,7 +42,7 @@ export function legend() {
   return element(
     "div",
     { class: "likelihood-legend" },
-    element("p", { class: "hint", text: "Log-probability of each new note in nats, likely to unlikely:" }),
+    element("p", { class: "hint", text: "Log-probability of each new note, in nats:" }),
     element("ul", null, items),
   );
 }

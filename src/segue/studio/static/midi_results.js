@@ -166,7 +166,7 @@ function stateText(run) {
     return before > 0 ? `Waiting: ${before} ${before === 1 ? "request" : "requests"} before this one` : "Waiting: next in line";
   }
   if (run.state === "done") {
-    return `${run.candidates.length === 1 ? "1 candidate" : `${run.candidates.length} candidates`} for ${run.request.label}`;
+    return `${run.candidates.length === 1 ? "1 candidate" : `${run.candidates.length} candidates`}: ${run.request.label}`;
   }
   if (run.state === "failed") {
     return run.error?.kind === "busy" ? "The server is busy" : "This could not be written";

@@ -138,21 +138,30 @@ export class Room {
   /** Opens what was open, or the piece that comes with Segue. */
   async begin() {
     this.#show({ fit: true });
-    const named = /^#\/midi\/([0-9a-f]{16})$/.exec(location.hash)?.[1];
-    const entry = this.desk.history.restore();
-    if (named || entry) {
+    if (this.desk.history.restore()) {
       try {
-        named ? this.desk.adopt(await this.desk.load(named), "Opened") : await this.desk.goTo(0);
+        await this.desk.goTo(0);
         this.#newPiece({ fit: true });
-        return;
       } catch {
         this.desk.history.clear();
       }
+    }
+    if ((await this.openNamed()) || this.desk.piece) {
+      return;
     }
     await this.openDemo(FIRST_DEMO);
     if (this.desk.piece) {
       this.mark(regions.fitted(this.desk.piece, FIRST_HOLE));
     }
+  }
+
+  /** Opens the piece that the address names, such as #/midi/0123456789abcdef. */
+  async openNamed() {
+    const named = /^#\/midi\/([0-9a-f]{16})$/.exec(location.hash)?.[1];
+    if (named && named !== this.desk.piece?.id) {
+      await this.open(() => this.desk.load(named));
+    }
+    return named !== undefined && this.desk.piece?.id === named;
   }
 
   // Pieces
@@ -540,6 +549,14 @@ export class Room {
   #textOf({ kind, index }) {
     const piece = kind === "ghost" ? this.run.canvas : this.scene.shown;
     return noteText(piece, index, kind);
+  }
+
+  /** Places the cursor where the mark begins. */
+  placeAtMark() {
+    const [mark] = this.roll.marks;
+    if (mark) {
+      this.sound.seek(this.scene.piece.secondsAt(mark.start), true);
+    }
   }
 
   // Switches

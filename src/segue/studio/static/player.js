@@ -260,6 +260,7 @@ export class Player {
       from = this.loop ? this.loop[0] : 0;
     }
     this.rest = from;
+    this.plan = [];
     this.playing = true;
     this.waiting = true;
     const old = this.deck;
