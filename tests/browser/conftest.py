@@ -105,8 +105,10 @@ def start_studio(
     """Start servers in processes of their own; returns address and process, ends them all."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(folder: Path, *options: str) -> tuple[str, subprocess.Popen[bytes]]:
-        port = _free_port()
+    def start(
+        folder: Path, *options: str, port: int | None = None
+    ) -> tuple[str, subprocess.Popen[bytes]]:
+        port = port or _free_port()
         log = tmp_path_factory.mktemp("log") / "studio.txt"
         command = [sys.executable, "-m", "segue", "studio", "--no-open", "--port", str(port)]
         with log.open("wb") as file:

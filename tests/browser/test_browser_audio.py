@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import urllib.request
 import wave
 from collections.abc import Callable
@@ -43,9 +44,9 @@ def write_tone(path: Path, seconds: float) -> None:
         file.writeframes((sound * 32767).astype("<i2").tobytes())
 
 
-def opened(open_page: Opener, tone: Path, **options: Any) -> "Page":
+def opened(open_page: Opener, tone: Path, *, path: str = "/#/audio", **options: Any) -> "Page":
     """Open the room and a recording in it."""
-    page = open_page("/#/audio", **options)
+    page = open_page(path, **options)
     page.get_by_label(OPEN).set_input_files(tone)
     page.get_by_role("heading", name=tone.name).wait_for()
     return page
@@ -168,6 +169,10 @@ def test_extend_before_and_vary_and_reconstruct(open_page: Opener, tone: Path) -
     page.get_by_label("Where").select_option("before")
     make(page, "Extend by 0.5 s")
     assert page.locator(FACTS).inner_text() == "2.50 s · 16 kHz · mono · new 0:00.00–0:00.50"
+    page.locator(".wave").press("End")
+    page.get_by_role("button", name="Source").click()
+    page.get_by_role("button", name="Source", pressed=True).wait_for()
+    assert page.locator(".time").inner_text() == "0:02.5 / 0:02.5", "the source begins later"
     shelved(page, "Opened").get_by_role("button").first.click()
     page.get_by_role("heading", name=tone.name, exact=True).wait_for()
     choose(page, "Vary")
@@ -346,6 +351,31 @@ def test_a_job_is_followed_after_a_reload(open_page: Opener) -> None:
     job.wait_for()
     job.get_by_role("button", name="Cancel").click()
     page.locator(".toast", has_text="Cancelled").wait_for()
+
+
+def test_a_studio_that_is_killed_and_started_again(
+    open_page: Opener,
+    start_studio: Callable[..., tuple[str, "subprocess.Popen[bytes]"]],
+    tmp_path: Path,
+    tone: Path,
+) -> None:
+    address, process = start_studio(tmp_path)
+    lost = ["ERR_", "failed: ", "net::"]
+    page = opened(open_page, tone, path=f"{address}/#/audio", allow=lost)
+    page.get_by_label("Duration").fill("60")
+    page.get_by_text("More settings").click()
+    page.get_by_label("Steps").fill("150")
+    page.get_by_role("button", name="Generate 60.0 s").click()
+    page.locator(".jobs li").filter(has_text="Running").wait_for()
+    process.kill()
+    process.wait(10)
+    page.locator("#banner").get_by_text("The studio does not answer").wait_for()
+    start_studio(tmp_path, port=int(address.rpartition(":")[2]))
+    page.locator(".jobs li.failed").filter(has_text="The studio was stopped").wait_for()
+    page.get_by_role("button", name="Take this note away").click()
+    assert page.locator(".jobs li").count() == 0
+    assert page.get_by_role("heading", name=tone.name).is_visible()
+    assert page.locator(".shelf li").count() == 1
 
 
 def test_what_is_refused_is_said_and_nothing_is_lost(open_page: Opener, tone: Path) -> None:

@@ -210,6 +210,10 @@ async function start() {
   ui.prepareToasts();
   watchConnection();
   document.addEventListener("keydown", onKey);
+  // A file that is dropped beside its place must not make the browser leave the page.
+  for (const name of ["dragover", "drop"]) {
+    addEventListener(name, (event) => event.preventDefault());
+  }
   document.querySelector(".skip").addEventListener("click", (event) => {
     event.preventDefault();
     root.focus();

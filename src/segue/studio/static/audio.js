@@ -83,7 +83,8 @@ class Room {
     this.welcome = element("div", { class: "welcome" }, this.ui.icon("music"), element("p", { text: "Generate a clip, or drop a sound file here." }), button({ label: "Open a sound file", icon: "open", onClick: open }));
     this.stage = element("div", { class: "audio-stage" }, this.wave.node, this.wave.about, this.welcome);
     const editor = element("section", { class: "panel editor", "aria-label": "Recording" }, head, this.stage, this.transport.node, this.file);
-    this.node = element("div", { class: "audio" }, editor, this.form.node, element("div", { class: "below" }, this.jobs.node, this.shelf.node));
+    this.form.node.append(this.jobs.node);
+    this.node = element("div", { class: "audio" }, editor, this.form.node, element("div", { class: "below" }, this.shelf.node));
     this.#show();
   }
 
@@ -256,7 +257,7 @@ class Room {
       return;
     }
     this.node.setAttribute("aria-busy", "true");
-    this.ui.toast(`Opening ${file.name} …`);
+    const close = this.ui.toast(`Opening ${file.name} …`);
     try {
       const recording = await this.api.upload("/audio/recordings", file);
       this.#turn += 1;
@@ -264,6 +265,7 @@ class Room {
     } catch (error) {
       this.#tell(error);
     } finally {
+      close();
       this.node.removeAttribute("aria-busy");
     }
   }
@@ -294,8 +296,16 @@ class Room {
     // What was asked for last is shown; what came before it waits on the shelf.
     if (this.#newest === null || this.#newest === job.id) {
       await this.open(recording);
+      this.#bringIntoView();
     }
     this.ui.toast(`Ready: ${this.shelf.items.find((item) => item.id === recording)?.name ?? "a new recording"}`, { kind: "success" });
+  }
+
+  #bringIntoView() {
+    const { top, bottom } = this.stage.getBoundingClientRect();
+    if (bottom < 80 || top > innerHeight - 80) {
+      this.node.firstElementChild.scrollIntoView();
+    }
   }
 
   async #reuse(item) {

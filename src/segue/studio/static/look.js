@@ -133,7 +133,7 @@ class Room {
       facts.push(["Sound", `${known.rate_hz / 1000} kHz, ${{ 1: "mono", 2: "stereo" }[known.channels] ?? `${known.channels} channels`}`]);
     }
     if (known?.window_seconds) {
-      facts.push(["Hears at a time", `${known.window_seconds} s`]);
+      facts.push(["Hears at a time", `${Math.round(10 * known.window_seconds) / 10} s`]);
     }
     for (const [name, value] of Object.entries(model.training ?? {})) {
       const plain = value !== null && typeof value === "object" ? JSON.stringify(value) : String(value);

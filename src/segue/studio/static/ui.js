@@ -209,6 +209,7 @@ function listenTo(input, { onInput, onChange }) {
  * Says something for a few seconds, to screen readers too. Errors stay until they are closed.
  * @param {string} message
  * @param {{kind?: "info"|"success"|"error"}} [options]
+ * @returns {() => void} takes it away
  */
 export function toast(message, { kind = "info" } = {}) {
   const box = region(kind === "error" ? "assertive" : "polite");
@@ -222,6 +223,7 @@ export function toast(message, { kind = "info" } = {}) {
   if (kind !== "error") {
     setTimeout(remove, TOAST_MS);
   }
+  return remove;
 }
 
 function region(politeness) {
@@ -317,10 +319,13 @@ export function randomSeed() {
  */
 export function isTyping(event) {
   const target = event.target;
-  return (
-    target instanceof HTMLElement &&
-    (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName) || target.closest("dialog") !== null)
-  );
+  if (!(target instanceof HTMLElement) || target.closest("dialog")) {
+    return target instanceof HTMLElement;
+  }
+  if (target.matches("input[type=checkbox], input[type=radio], input[type=range]")) {
+    return event.key.length > 1 || event.key === " ";
+  }
+  return target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
 }
 
 /**
