@@ -3,6 +3,7 @@
 import contextlib
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import Request
 
+from segue.errors import BundleError
 from segue.studio.context import Studio, StudioSettings
 from segue.studio.server import Server, bind
 
@@ -119,3 +122,48 @@ def ended(client: httpx.Client, job: str) -> dict[str, Any]:
             return found
         time.sleep(0.1)
     raise TimeoutError(f"The job {job} has not ended.")
+
+
+def add_traps(running: Served) -> None:
+    """Add routes that misbehave."""
+    app: Any = running.server.config.app
+
+    @app.get("/api/trap/bug")
+    def bug() -> None:
+        raise ZeroDivisionError("in /srv/secret/place.py")
+
+    @app.get("/api/trap/bundle")
+    def bundle() -> None:
+        raise BundleError("The bundle /srv/my models/small is damaged: x is missing.")
+
+    @app.post("/api/trap/read")
+    async def read(request: Request) -> int:
+        return len(await request.body())
+
+    @app.post("/api/trap/swallow")
+    async def swallow(request: Request) -> str:
+        try:
+            await request.body()
+        except Exception:  # noqa: BLE001 - that is the mistake
+            return "fine"
+        return "read"
+
+
+def port_of(running: Served) -> int:
+    """Return the port of a studio."""
+    return running.studio.settings.port
+
+
+def kind(answer: httpx.Response) -> str:
+    """Return which kind of error an answer is."""
+    return str(answer.json()["error"]["kind"])
+
+
+def spoken(running: Served, request: bytes, *, wait: float = 5.0) -> bytes:
+    """Send bytes as they are and return everything that comes back."""
+    with socket.create_connection(("127.0.0.1", port_of(running)), timeout=wait) as connection:
+        connection.sendall(request)
+        found = b""
+        while part := connection.recv(65536):
+            found += part
+    return found

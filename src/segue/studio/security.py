@@ -51,12 +51,6 @@ HEADERS: Final = {
 """Set on every answer where the answer itself does not."""
 
 LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
-UPLOADS: Final = {
-    "/api/midi/pieces": "midi_bytes",
-    "/api/audio/recordings": "audio_bytes",
-}
-"""Paths that take a file, and the limit on it."""
-
 COOKIE_NAME: Final = "segue-studio"
 DRAIN_BYTES: Final = 64_000_000
 DRAIN_SECONDS: Final = 10.0
@@ -244,8 +238,11 @@ class Guard:
 
     def _body_limit(self, scope: Scope) -> int:
         """Return how many bytes the body of this request may have."""
-        name = UPLOADS.get(scope["path"], "json_bytes")
-        return int(getattr(self._limits, name))
+        uploads = {
+            "/api/midi/pieces": self._limits.midi_bytes,
+            "/api/audio/recordings": self._limits.audio_bytes,
+        }
+        return uploads.get(scope["path"], self._limits.json_bytes)
 
 
 class Exchange:
