@@ -136,6 +136,11 @@ def test_discard_leaves_the_piece(open_page: OpenPage) -> None:
     written(page)
     page.get_by_role("button", name="Discard").click()
     assert piece_id(page) == first
+    page.get_by_role("button", name="Write", exact=True).click()
+    written(page)
+    page.keyboard.press("Control+z")
+    until(page, "room.run === null")
+    assert piece_id(page) == first
     assert value(page, "room.scene.shown.id") == first
     assert page.locator(".results").is_hidden()
     assert mark_of(page) == ["bars", 9, 12, [0]]
@@ -203,7 +208,7 @@ def test_a_new_piece(open_page: OpenPage) -> None:
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Instrument", exact=True).select_option("Violin")
     dialog.get_by_role("button", name="Add").click()
-    dialog.get_by_role("button", name="Take bass out").click()
+    dialog.get_by_role("button", name="Take Bass out").click()
     dialog.get_by_label("Bars").fill("2")
     dialog.get_by_label("Tempo").fill("90")
     dialog.get_by_label("Meter").fill("3/4")

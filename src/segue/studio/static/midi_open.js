@@ -2,7 +2,7 @@
 
 import { button, dialog, element, field } from "./ui.js";
 
-const NEW_PIECE = { instruments: ["piano", "bass", "drums"], bars: 8, tempo: 120, meter: "4/4" };
+const NEW_PIECE = { instruments: ["Piano", "Bass", "Drums"], bars: 8, tempo: 120, meter: "4/4" };
 
 /**
  * Asks for a new piece.
@@ -71,6 +71,7 @@ export async function askPiece({ api, info }, { onDemo, onPiece }) {
       earlier,
     ],
     buttons: [button({ label: "Close", onClick: () => node.close() })],
+    wide: true,
   });
   let items;
   try {
@@ -85,7 +86,10 @@ export async function askPiece({ api, info }, { onDemo, onPiece }) {
   earlier.replaceChildren(...(rows.length ? rows : [element("li", { class: "soft", text: "Nothing yet." })]));
 }
 
-function shelfText({ name, created, job_kind: kind }) {
+function shelfText({ name, created, job_kind: kind, settings }) {
   const when = created ? new Date(created).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) : "";
-  return [name, kind?.replace("midi.", ""), when].filter(Boolean).join(" · ");
+  const span = settings?.bars ?? settings?.beats;
+  const unit = settings?.bars === undefined ? "beats" : "bars";
+  const made = kind ? [kind.replace("midi.", ""), span ? `${unit} ${span}` : ""].join(" ").trim() : "opened";
+  return [name, made, when].filter(Boolean).join(" · ");
 }

@@ -177,6 +177,9 @@ export class Panel {
     if (!piece) {
       return "Open a piece first.";
     }
+    if (!piece.tracks.length) {
+      return "This piece has no tracks to write on.";
+    }
     if (fills) {
       return region ? regions.regionText(piece, region) : "Drag across bars and lanes to mark what is to be written.";
     }

@@ -176,6 +176,7 @@ export class Room {
       return;
     }
     this.#leaveRun();
+    this.player.stop();
     this.region = null;
     this.desk.adopt(piece, label);
     this.player.rest = 0;
@@ -193,12 +194,14 @@ export class Room {
     return this.open(() => this.desk.demo(name), `Open ${name}`);
   }
 
-  /** Undoes or redoes. */
+  /** Undoes or redoes; while candidates are there, undo gives them up. */
   async step(by) {
-    if (this.run?.underWay) {
+    if (this.run) {
+      if (by < 0 && !this.run.underWay) {
+        this.discard();
+      }
       return;
     }
-    this.#leaveRun();
     try {
       const label = by < 0 ? this.desk.history.undoLabel : this.desk.history.redoLabel;
       if (await this.desk.goTo(by)) {
@@ -248,7 +251,8 @@ export class Room {
     this.overview.rebuild();
     this.empty.hidden = Boolean(this.scene.piece);
     this.toolbar.showPiece(this.scene.shown);
-    this.toolbar.showHistory(this.desk.history, Boolean(run?.underWay));
+    this.transport.play.disabled = !this.scene.shown?.numNotes;
+    this.toolbar.showHistory(this.desk.history, Boolean(run));
     this.#showRun();
     this.showMarks();
     this.player.setPiece(this.scene.shown);
@@ -395,7 +399,7 @@ export class Room {
     } else {
       this.#showRun();
       this.showMarks();
-      this.toolbar.showHistory(this.desk.history, run.underWay);
+      this.toolbar.showHistory(this.desk.history, true);
       if (!run.underWay && run.state !== "done") {
         this.#show();
         this.say(run.error?.message ?? this.results.state.textContent);

@@ -39,7 +39,7 @@ export class Settings {
     const own = (value) => (value === null || value === undefined ? "off" : `${value}`);
     this.seed = number("seed", "Seed", { min: 0, max: 4294967295, step: 1 });
     this.lock = button({
-      label: values.locked ? "Locked" : "Changes",
+      label: values.locked ? "Locked" : "Varies",
       title: "Whether every request takes another seed, or all the same",
       pressed: values.locked,
       onClick: () => this.#toggleLock(),
@@ -86,7 +86,7 @@ export class Settings {
   #toggleLock() {
     this.set("locked", !this.values.locked);
     setPressed(this.lock, this.values.locked);
-    this.lock.querySelector("span").textContent = this.values.locked ? "Locked" : "Changes";
+    this.lock.querySelector("span").textContent = this.values.locked ? "Locked" : "Varies";
   }
 
   #roll() {

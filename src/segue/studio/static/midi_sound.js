@@ -34,6 +34,10 @@ export class Sound {
   /** Plays, or stops. */
   playOrStop() {
     const { player } = this;
+    if (!player.playing && !this.room.scene.shown?.numNotes) {
+      this.room.say("There are no notes to play.");
+      return;
+    }
     if (player.playing) {
       player.stop();
       return;

@@ -24,7 +24,7 @@ export class Roll {
   constructor(handlers) {
     this.handlers = handlers;
     this.view = { left: 0, top: 0, scale: 0.05, laneHeight: 90, width: 0, height: 0 };
-    this.scene = { piece: null, lanes: [], changes: [], logProbs: null, chosenNote: -1 };
+    this.scene = { piece: null, lanes: [], changes: null, logProbs: null, chosenNote: -1 };
     this.marks = [];
     this.loop = null;
     this.tool = "mark";
@@ -74,7 +74,7 @@ export class Roll {
    * @param {{fit?: boolean}} [options] fit: the view starts anew, for another piece
    */
   show(scene, { fit = false } = {}) {
-    this.scene = { ...scene, changes: scene.piece ? changesOf(scene.piece) : [] };
+    this.scene = { ...scene, changes: scene.piece ? changesOf(scene.piece) : null };
     this.layOut();
     this.heads.show(scene);
     this.summary.textContent = scene.summary ?? "";

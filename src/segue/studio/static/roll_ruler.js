@@ -24,7 +24,7 @@ export function drawRuler(ctx, frame, marked, loop) {
   ctx.textBaseline = "middle";
   drawSpans(ctx, frame, marked, loop);
   drawBars(ctx, frame, width);
-  drawChanges(ctx, frame, width);
+  drawTempos(ctx, frame, width);
   ctx.fillStyle = palette.line;
   ctx.fillRect(0, TIME_STRIP, width, 1);
   ctx.fillRect(0, RULER_HEIGHT - 1, width, 1);
@@ -48,64 +48,91 @@ function drawBars(ctx, frame, width) {
   const named = barStep(frame, 34);
   const lined = barStep(frame, 7);
   const first = piece.barAt(view.left);
+  const taken = drawMeters(ctx, frame, width);
+  const middle = (TIME_STRIP + RULER_HEIGHT) / 2 + 1;
   for (let bar = first - (first % lined); bar < piece.numBars; bar += lined) {
     const x = (piece.starts[bar] - view.left) * view.scale;
     if (x > width) {
       break;
     }
-    const isNamed = bar % named === 0;
+    const text = String(bar + 1);
+    const room = ctx.measureText(text).width + 8;
+    const isNamed = bar % named === 0 && !taken.some(([from, to]) => x < to && x + room > from);
     ctx.fillStyle = palette.line;
     ctx.fillRect(Math.round(x), isNamed ? TIME_STRIP : RULER_HEIGHT - 7, 1, RULER_HEIGHT);
     if (isNamed) {
       ctx.fillStyle = palette.ink;
-      ctx.fillText(String(bar + 1), x + 4, (TIME_STRIP + RULER_HEIGHT) / 2 + 1);
+      ctx.fillText(text, x + 4, middle);
     }
   }
 }
 
-/** Changes of tempo and meter in order of time: [{tick, text}]. */
-export function changesOf(piece) {
-  const changes = new Map();
-  const say = (tick, text) => changes.set(tick, [...(changes.get(tick) ?? []), text]);
-  for (let bar = 0; bar < piece.numBars; bar += 1) {
-    const same =
-      bar > 0 &&
-      piece.numerators[bar] === piece.numerators[bar - 1] &&
-      piece.denominators[bar] === piece.denominators[bar - 1];
-    if (!same) {
-      say(piece.starts[bar], `${piece.numerators[bar]}/${piece.denominators[bar]}`);
-    }
-  }
-  piece.tempos.ticks.forEach((tick, i) => {
-    const bpm = Math.round(piece.tempos.bpm[i] * 10) / 10;
-    say(tick, `${NOTE_UNIT} = ${bpm}`);
-  });
-  return [...changes.entries()]
-    .sort((a, b) => a[0] - b[0])
-    .map(([tick, texts]) => ({ tick, text: texts.join("  ") }));
-}
-
-function drawChanges(ctx, frame, width) {
+/** Draws changes of meter beside the number of their bar; returns the places that they take. */
+function drawMeters(ctx, frame, width) {
   const { view, palette, piece, changes } = frame;
-  const x = (tick) => (tick - view.left) * view.scale;
-  const ticks = changes.map((change) => change.tick);
-  const first = Math.max(0, above(ticks, view.left) - 1);
-  let free = -1;
-  for (let i = first; i < changes.length; i += 1) {
-    const held = i === first && x(ticks[i]) < 4;
-    const place = held ? 4 : x(ticks[i]) + 4;
-    if (place > width) {
+  const taken = [];
+  const middle = (TIME_STRIP + RULER_HEIGHT) / 2 + 1;
+  for (const { bar, text } of changes.meters) {
+    const x = (piece.starts[bar] - view.left) * view.scale;
+    const number = `${bar + 1} `;
+    const before = ctx.measureText(number).width + 7;
+    const room = before + ctx.measureText(text).width + 5;
+    const free = taken.at(-1)?.[1] ?? -Infinity;
+    if (x > width) {
       break;
     }
-    const next = i + 1 < changes.length ? x(ticks[i + 1]) - 6 : width;
-    const room = ctx.measureText(changes[i].text).width;
-    ctx.fillStyle = palette.soft;
-    if (!held && x(ticks[i]) >= 0 && ticks[i] < piece.endTicks) {
+    if (x + room > 0 && x >= free) {
+      ctx.fillStyle = palette.line;
+      ctx.fillRect(Math.round(x), TIME_STRIP, 1, RULER_HEIGHT);
+      ctx.fillStyle = palette.ink;
+      ctx.fillText(number, x + 4, middle);
+      ctx.fillStyle = palette.accent;
+      ctx.fillText(text, x + before, middle);
+      taken.push([x, x + room]);
+    }
+  }
+  return taken;
+}
+
+/**
+ * Changes of meter and tempo in order of time.
+ * @param {Piece} piece
+ * @returns {{meters: Array<{bar: number, text: string}>, tempos: Array<{tick: number, bpm: string}>}}
+ */
+export function changesOf(piece) {
+  const meters = [];
+  for (let bar = 0; bar < piece.numBars; bar += 1) {
+    const text = `${piece.numerators[bar]}/${piece.denominators[bar]}`;
+    if (meters.at(-1)?.text !== text) {
+      meters.push({ bar, text });
+    }
+  }
+  const rounded = piece.tempos.bpm.map((bpm) => String(Math.round(bpm * 10) / 10));
+  const tempos = piece.tempos.ticks
+    .map((tick, i) => ({ tick, bpm: rounded[i] }))
+    .filter(({ tick, bpm }, i) => tick < piece.endTicks && bpm !== rounded[i - 1]);
+  return { meters, tempos };
+}
+
+/** Draws the tempos; where they are close, the number alone, or only the mark. */
+function drawTempos(ctx, frame, width) {
+  const { view, palette, changes } = frame;
+  const x = (tick) => (tick - view.left) * view.scale;
+  const ticks = changes.tempos.map((change) => change.tick);
+  const first = Math.max(0, above(ticks, view.left) - 1);
+  let free = -Infinity;
+  ctx.fillStyle = palette.soft;
+  for (let i = first; i < ticks.length && x(ticks[i]) <= width; i += 1) {
+    const place = Math.max(10, x(ticks[i]) + 4);
+    const next = i + 1 < ticks.length ? x(ticks[i + 1]) : Infinity;
+    if (x(ticks[i]) >= 1) {
       ctx.fillRect(Math.round(x(ticks[i])), TIME_STRIP - 6, 1, 6);
     }
-    if (place >= free && (!held || place + room < next)) {
-      ctx.fillText(changes[i].text, place, TIME_STRIP / 2);
-      free = place + room + 10;
+    const { bpm } = changes.tempos[i];
+    const text = [`${NOTE_UNIT} = ${bpm}`, bpm].find((one) => place + ctx.measureText(one).width + 3 < next);
+    if (text && place >= free) {
+      ctx.fillText(text, place, TIME_STRIP / 2);
+      free = place + ctx.measureText(text).width + 6;
     }
   }
 }
