@@ -70,7 +70,7 @@ class EventLog:
 
     def tell(self, name: str, data: Mapping[str, Any]) -> None:
         """Add an event; a new ``progress`` right after another takes its place."""
-        text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(data, separators=(",", ":"), allow_nan=False)
         with self._lock:
             if self._closed:
                 return

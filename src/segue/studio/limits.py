@@ -26,7 +26,7 @@ class Limits(StrictModel):
     audio_bytes: Count = 120_000_000
     """Size of a sound file that is opened."""
 
-    json_bytes: Count = 200_000
+    json_bytes: Count = 50_000
     """Size of a request with settings."""
 
     audio_seconds: Seconds = 900.0
