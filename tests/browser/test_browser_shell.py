@@ -159,6 +159,11 @@ def test_help_lists_the_shortcuts_of_the_room(open_page: "Callable[..., Page]") 
     dialog = page.get_by_role("dialog", name="Help and shortcuts")
     assert "Play or pause" in dialog.inner_text()
     assert "Show this help" in dialog.inner_text()
+    box = dialog.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["y"] >= 0
+    assert box["y"] + box["height"] <= DESK[1]
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
     focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
@@ -182,9 +187,11 @@ def test_the_page_by_keyboard_alone(open_page: "Callable[..., Page]") -> None:
     assert page.evaluate("document.activeElement.textContent") == "Skip to the room"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "room"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "look-entry"
     page.keyboard.press("Alt+2")
     ready(page, "audio")
-    assert page.evaluate("document.activeElement.id") == "room"
+    wait_until(page, "document.activeElement.id === 'room'")
     seen = []
     for _ in range(12):
         page.keyboard.press("Tab")
@@ -279,6 +286,31 @@ def test_the_page_asks_for_the_token(
     page.get_by_role("button", name="Open the studio").click()
     page.locator(".rooms a[aria-current]").wait_for()
     assert "token" not in page.url
+
+
+# What needs no browser
+
+
+def test_scripts_read_no_text_as_markup() -> None:
+    for path in sorted(STATIC.glob("*.js")):
+        text = path.read_text(encoding="utf-8")
+        found = re.findall(
+            r"innerHTML|outerHTML|insertAdjacentHTML|\beval\(|document\.write|new Function", text
+        )
+        assert found == [], path.name
+        assert len(text.splitlines()) <= 600, path.name
+
+
+def test_the_page_fetches_nothing_from_outside() -> None:
+    namespace = "http://www.w3.org/2000/svg"
+    for path in sorted(STATIC.iterdir()):
+        text = path.read_text(encoding="utf-8").replace(namespace, "")
+        found = re.findall(r"https?://[a-z0-9]\S*|@import|@font-face", text)
+        assert found == [], path.name
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r"<style|\sstyle=|\son[a-z]+=|<script>", page) == []
+    for name in re.findall(r'(?:src|href)="static/([^"]+)"', page):
+        assert (STATIC / name).is_file(), name
 
 
 # Colours, computed from the sheet itself

@@ -83,7 +83,7 @@ class Room {
     this.welcome = element("div", { class: "welcome" }, this.ui.icon("music"), element("p", { text: "Generate a clip, or drop a sound file here." }), button({ label: "Open a sound file", icon: "open", onClick: open }));
     this.stage = element("div", { class: "audio-stage" }, this.wave.node, this.wave.about, this.welcome);
     const editor = element("section", { class: "panel editor", "aria-label": "Recording" }, head, this.stage, this.transport.node, this.file);
-    this.form.node.append(this.jobs.node);
+    this.form.foot.append(this.jobs.node);
     this.node = element("div", { class: "audio" }, editor, this.form.node, element("div", { class: "below" }, this.shelf.node));
     this.#show();
   }

@@ -86,11 +86,12 @@ export class Form extends EventTarget {
     this.error = ui.element("p", { class: "notice error", role: "alert", hidden: true });
     this.submit = ui.button({ label: "Generate", icon: "generate", kind: "primary", onClick: () => this.#send() });
     this.submit.classList.add("make");
+    this.foot = ui.element("div", { class: "form-foot" }, this.error, this.submit);
     this.node = ui.element(
       "section",
       { class: "panel stack audio-form", "aria-label": "Make sound" },
       this.actions, this.about, this.seconds, this.strength, this.place, this.span_note,
-      this.model_box, this.asked, this.seed_row, this.drawer, this.error, this.submit,
+      this.model_box, this.asked, this.seed_row, this.drawer, this.foot,
     );
     this.node.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && event.target.matches("input:not([type=checkbox])")) {

@@ -53,7 +53,7 @@ export class JobList extends EventTarget {
   /** @param {object} job as the server answers it */
   add(job) {
     const ui = this.#ui;
-    const row = { job, text: ui.element("span", { class: "job-state", role: "status" }), bar: ui.element("progress", { max: "1", "aria-label": "Progress" }) };
+    const row = { job, text: ui.element("span", { class: "job-state", role: "status" }), bar: ui.element("progress", { max: "1", value: 0, "aria-label": "Progress" }) };
     row.cancel = ui.button({ label: "Cancel", icon: "close", onClick: () => this.#cancel(row) });
     const title = ui.element("strong", { text: this.#say(job) });
     row.node = ui.element("li", {}, ui.element("div", { class: "job-text" }, title, row.text), row.bar, row.cancel);

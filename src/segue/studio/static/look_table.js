@@ -70,7 +70,7 @@ export function showTable(table) {
   const head = table.columns.map((name, i) => element("th", { scope: "col", class: numeric[i] ? "number" : null, text: name }));
   const rows = table.rows.map((row) => element("tr", {}, table.columns.map((_, i) => cellOf(row[i], i, numeric[i], APART.test(String(row[0])) ? null : best[i]))));
   const inner = element("table", {}, element("caption", { text: table.title }), element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows));
-  return element("div", { class: "result-table" }, element("div", { class: "wide", tabindex: "0", role: "group", "aria-label": table.title }, inner), table.note ? element("p", { class: "hint", text: table.note }) : null);
+  return element("div", { class: "result-table" }, element("div", { class: "scroll-x", tabindex: "0", role: "group", "aria-label": table.title }, inner), table.note ? element("p", { class: "hint", text: table.note }) : null);
 }
 
 function cellOf(value, index, numeric, best) {

@@ -122,7 +122,7 @@ function readTable(lines, at) {
   const named = head.some((cell) => cell !== "");
   const top = named ? element("thead", {}, element("tr", {}, head.map((cell) => (cell ? element("th", { scope: "col" }, inline(cell)) : element("td"))))) : null;
   const table = element("table", {}, top, element("tbody", {}, body));
-  return [element("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "Table" }, table), end];
+  return [element("div", { class: "scroll-x", tabindex: "0", role: "group", "aria-label": "Table" }, table), end];
 }
 
 function inline(text) {
