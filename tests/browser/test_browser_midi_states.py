@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.browser.symbolic_room import mark_of, opened, piece_id, until, value, written
+from tests.midi_files import midi, song, tempo
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -115,6 +116,39 @@ def test_the_drums_have_rows_of_their_own(open_page: OpenPage, studio: str) -> N
     }
     keys = value(page, f"room.scene.lanes[{drums}].layout.keys")
     assert keys == sorted(used, reverse=True)
+
+
+def test_meters_and_tempos_are_shown_where_they_change(open_page: OpenPage) -> None:
+    page = opened(open_page)
+    file = {"name": "two.mid", "mimeType": "audio/midi", "buffer": song(8)}
+    page.locator(".midi-bar input[type=file]").set_input_files(file)  # type: ignore[arg-type]
+    until(page, "room.desk.piece.name.startsWith('two')")
+    assert value(page, "room.roll.scene.changes.meters") == [
+        {"bar": 0, "text": "4/4"},
+        {"bar": 4, "text": "3/4"},
+    ]
+    assert value(page, "room.roll.scene.changes.tempos") == [
+        {"tick": 0, "bpm": "120"},
+        {"tick": 4 * 1920, "bpm": "100"},
+    ]
+    # Bars and beats of both meters, as the server counts them.
+    place = "JSON.stringify(room.desk.piece.placeOf(4 * 1920 + 1440 + 480))"
+    assert value(page, place) == '{"bar":6,"beat":2}'
+    assert value(page, "room.desk.piece.beatTick(4 * 4 + 3)") == 4 * 1920 + 1440
+    assert value(page, "room.desk.piece.beatAt(4 * 1920 + 1440)") == 19
+
+
+def test_a_file_without_notes(open_page: OpenPage) -> None:
+    page = opened(open_page)
+    file = {"name": "none.mid", "mimeType": "audio/midi", "buffer": midi([(0, tempo(500_000))])}
+    page.locator(".midi-bar input[type=file]").set_input_files(file)  # type: ignore[arg-type]
+    until(page, "room.desk.piece.name.startsWith('none')")
+    page.locator(".roll-lanes").press("ArrowRight")
+    assert mark_of(page) == []
+    assert page.locator(".midi-transport .play").is_disabled()
+    assert page.get_by_text("This piece has no tracks to write on.").is_visible()
+    page.keyboard.press("Control+z")
+    until(page, "room.desk.piece.numNotes > 0")
 
 
 def test_help_lists_the_rooms_keys(open_page: OpenPage) -> None:

@@ -129,7 +129,8 @@ function drawTempos(ctx, frame, width) {
       ctx.fillRect(Math.round(x(ticks[i])), TIME_STRIP - 6, 1, 6);
     }
     const { bpm } = changes.tempos[i];
-    const text = [`${NOTE_UNIT} = ${bpm}`, bpm].find((one) => place + ctx.measureText(one).width + 3 < next);
+    const ways = [`${NOTE_UNIT} = ${bpm}`, bpm, String(Math.round(Number(bpm)))];
+    const text = ways.find((one) => place + ctx.measureText(one).width + 3 < next);
     if (text && place >= free) {
       ctx.fillText(text, place, TIME_STRIP / 2);
       free = place + ctx.measureText(text).width + 6;
