@@ -298,6 +298,25 @@ def test_a_refused_setting_is_said(open_page: OpenPage) -> None:
     assert piece_id(page) == first
 
 
+def test_loading_the_page_again_keeps_the_run(open_page: OpenPage) -> None:
+    page = opened(open_page)
+    page.get_by_role("button", name="Write", exact=True).click()
+    until(page, "room.run && room.run.id")
+    job = value(page, "room.run.id")
+    page.reload()
+    written(page)
+    assert value(page, "room.run.id") == job
+    assert page.locator(".candidate").count() == 4
+    best = value(page, "room.run.candidates[0].piece")
+    page.reload()
+    written(page)
+    page.get_by_role("button", name="Keep").click()
+    until(page, f"room.desk.piece.id === '{best}'")
+    page.reload()
+    until(page, f"room.desk.piece && room.desk.piece.id === '{best}'")
+    assert value(page, "room.run") is None
+
+
 def test_another_room_and_back(open_page: OpenPage) -> None:
     page = opened(open_page)
     page.get_by_role("button", name="Write", exact=True).click()

@@ -6,6 +6,25 @@ import * as regions from "./midi_region.js";
 /** States in which a run still goes on. */
 export const UNDER_WAY = new Set(["asking", "queued", "running"]);
 
+const KEY = "segue.midi.run";
+
+function remember(run) {
+  try {
+    run ? sessionStorage.setItem(KEY, JSON.stringify(run)) : sessionStorage.removeItem(KEY);
+  } catch {
+    // Storage is closed to this page: a run lasts until the page is left.
+  }
+}
+
+/** The run that this tab had before the page was loaded again: {id, request}, or null. */
+export function remembered() {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEY) ?? "null");
+  } catch {
+    return null;
+  }
+}
+
 export class Run {
   /**
    * @param {object} api
@@ -51,12 +70,28 @@ export class Run {
         this.api.remove(`/jobs/${job.id}`).catch(() => undefined);
         return;
       }
-      this.id = job.id;
-      this.#become(job.state, job.position);
-      this.following = this.api.follow(job.id, { onEvent: (name, data) => this.#hear(name, data) });
+      this.#follow(job);
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /**
+   * Takes up a job that was asked for before the page was loaded again.
+   * @param {object} job as the server tells it
+   * @param {Piece|null} piece that is open
+   */
+  resume(job, piece) {
+    this.before = piece;
+    this.startedAt = performance.now();
+    this.#follow(job);
+  }
+
+  #follow(job) {
+    this.id = job.id;
+    remember({ id: job.id, request: this.request });
+    this.#become(UNDER_WAY.has(job.state) ? job.state : "running", job.position);
+    this.following = this.api.follow(job.id, { onEvent: (name, data) => this.#hear(name, data) });
   }
 
   #become(state, position = null) {
@@ -180,6 +215,7 @@ export class Run {
   /** Hears nothing more. */
   close() {
     this.closed = true;
+    remember(null);
     this.following?.stop();
     if (this.underWay) {
       this.cancel().catch(() => undefined);

@@ -4,7 +4,7 @@ import { element } from "./ui.js";
 import { Transport, Toolbar } from "./midi_bars.js";
 import { Desk } from "./midi_desk.js";
 import { watchFiles } from "./midi_drop.js";
-import { Run } from "./midi_job.js";
+import { remembered, Run } from "./midi_job.js";
 import { listenToKeys } from "./midi_keys.js";
 import { noteText } from "./midi_likelihood.js";
 import { askNewPiece, askPiece } from "./midi_open.js";
@@ -142,6 +142,7 @@ export class Room {
       try {
         await this.desk.goTo(0);
         this.#newPiece({ fit: true });
+        await this.#resume();
       } catch {
         this.desk.history.clear();
       }
@@ -153,6 +154,20 @@ export class Room {
     if (this.desk.piece) {
       this.mark(regions.fitted(this.desk.piece, FIRST_HOLE));
     }
+  }
+
+  async #resume() {
+    const had = remembered();
+    const job = had && (await this.api.get(`/jobs/${had.id}`).catch(() => null));
+    if (job) {
+      this.run = this.#newRun(had.request);
+      this.run.resume(job, this.desk.piece);
+    }
+  }
+
+  #newRun(request) {
+    const run = new Run(this.api, request, (what, data) => run === this.run && this.#hear(what, data));
+    return run;
   }
 
   /** Opens the piece that the address names, such as #/midi/0123456789abcdef. */
@@ -374,7 +389,7 @@ export class Room {
   #start(request) {
     this.#leaveRun();
     this.side = "candidate";
-    const run = new Run(this.api, request, (what, data) => run === this.run && this.#hear(what, data));
+    const run = this.#newRun(request);
     this.run = run;
     this.#show();
     this.results.node.scrollIntoView({ block: "nearest" });
