@@ -82,10 +82,12 @@ def span(page: "Page") -> list[float]:
 
 
 def colours(page: "Page", which: int) -> int:
-    """Return how many different colours a canvas of the waveform shows."""
+    """Return how many different colours a canvas shows where the spectrogram is."""
     script = """(index) => {
       const canvas = document.querySelectorAll(".wave canvas")[index];
-      const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+      const [width, height] = [canvas.width - 100, Math.round(0.3 * canvas.height)];
+      const top = Math.round(0.6 * canvas.height);
+      const data = canvas.getContext("2d").getImageData(100, top, width, height).data;
       return new Set(new Uint32Array(data.buffer)).size; }"""
     return int(page.evaluate(script, which))
 
@@ -337,6 +339,25 @@ def test_two_jobs_wait_in_a_row_and_can_be_cancelled(open_page: Opener) -> None:
         page.locator(".toast", has_text="Cancelled").first.wait_for()
         page.locator(".toast", has_text="Cancelled").first.get_by_role("button").click()
     jobs.first.wait_for(state="detached")
+
+
+def test_many_jobs_leave_the_page_its_connections(open_page: Opener) -> None:
+    page = open_page("/#/audio")
+    page.get_by_label("Duration").fill("60")
+    page.get_by_text("More settings").click()
+    page.get_by_label("Steps").fill("150")
+    jobs = page.locator(".jobs li")
+    for number in range(7):
+        page.get_by_role("button", name="Generate 60.0 s").click()
+        jobs.nth(number).wait_for()
+        wait_until(page, "!document.querySelector('.make').disabled")
+    page.get_by_role("link", name="Look into").click()
+    page.locator(".look-entry", has_text="ldmg-small").click()
+    page.get_by_role("heading", name="ldmg-small", level=1).wait_for()
+    page.get_by_role("link", name="Audio").click()
+    for number in range(7, 0, -1):
+        jobs.last.get_by_role("button", name="Cancel").click()
+        wait_until(page, f"document.querySelectorAll('.jobs li').length < {number}")
 
 
 def test_a_job_is_followed_after_a_reload(open_page: Opener) -> None:

@@ -3,12 +3,15 @@
 const ROOT = new URL("api/", document.baseURI);
 const MOST_FAILURES = 3;
 const POLL_MS = 1000;
+// A browser keeps six connections to a server at most: some must be left for everything else.
+const MOST_STREAMS = 4;
 const EVENTS = ["state", "begin", "notes", "progress", "result", "end"];
 
 /** Tells "lost" and "regained" when the server stops or begins to answer. */
 export const connection = new EventTarget();
 
 let lost = false;
+let streams = 0;
 
 /** What the server (or the way to it) had to say. `kind` is one of the interface's kinds, or "offline". */
 export class ApiError extends Error {
@@ -157,7 +160,7 @@ export function follow(jobId, { onEvent }) {
     }
     onEvent(name, data);
   };
-  listen(path, told, tell);
+  goOn(path, told, tell);
   return {
     stop() {
       told.stopped = true;
@@ -167,13 +170,30 @@ export function follow(jobId, { onEvent }) {
 }
 
 function close(told) {
-  told.source?.close();
+  closeStream(told);
   clearTimeout(told.timer);
+}
+
+function closeStream(told) {
+  if (told.source) {
+    told.source.close();
+    told.source = null;
+    streams -= 1;
+  }
+}
+
+function goOn(path, told, tell) {
+  if (streams < MOST_STREAMS && told.failures < MOST_FAILURES) {
+    listen(path, told, tell);
+  } else {
+    poll(path, told, tell);
+  }
 }
 
 function listen(path, told, tell) {
   const source = new EventSource(url(`${path}/events`));
   told.source = source;
+  streams += 1;
   const onMessage = (event) => {
     const number = Number.parseInt(event.lastEventId, 10);
     if (Number.isFinite(number)) {
@@ -199,16 +219,15 @@ function listen(path, told, tell) {
 }
 
 function broken(path, told, tell) {
-  told.source.close();
+  closeStream(told);
   told.failures += 1;
-  const again = told.failures < MOST_FAILURES ? listen : poll;
-  told.timer = setTimeout(() => again(path, told, tell), 300 * told.failures);
+  told.timer = setTimeout(() => goOn(path, told, tell), 300 * told.failures);
 }
 
 async function poll(path, told, tell) {
   const later = () => {
     if (!told.stopped && !told.ended) {
-      told.timer = setTimeout(() => poll(path, told, tell), POLL_MS);
+      told.timer = setTimeout(() => goOn(path, told, tell), POLL_MS);
     }
   };
   let job;
