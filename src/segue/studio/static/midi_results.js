@@ -142,7 +142,7 @@ export class Results {
     const notes = count === 1 ? "1 note" : `${count} notes`;
     const likely = told ? `${minus(told.log_prob_per_note.toFixed(2))} per note` : "";
     node.firstChild.textContent = String(place + 1);
-    node.lastChild.textContent = likely ? `${notes} · ${likely}` : notes;
+    node.lastChild.textContent = likely ? `${notes}\n${likely}` : notes;
     const rank = told ? `, ranked ${place + 1}, log-likelihood ${likely}` : "";
     node.setAttribute("aria-label", `Candidate ${place + 1}, ${notes}${rank}`);
   }

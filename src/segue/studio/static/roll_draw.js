@@ -300,7 +300,7 @@ function drawFresh(ctx, frame, lane, y) {
 function drawRowNames(ctx, { view, palette, ratio }, lane, y) {
   const place = rowPlace(lane.layout, view.laneHeight);
   const named = lane.layout.isDrum ? lane.layout.keys : octaves(lane.layout);
-  if (place.height * (lane.layout.isDrum ? 1 : 12) < 11) {
+  if (place.height * (lane.layout.isDrum ? 1 : 12) < (lane.layout.isDrum ? 11 : 17)) {
     return;
   }
   ctx.font = `${Math.round(10 * ratio)}px ${palette.font}`;
