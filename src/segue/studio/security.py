@@ -51,6 +51,11 @@ HEADERS: Final = {
 """Set on every answer where the answer itself does not."""
 
 LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
+OTHER_SITES: Final = ("cross-site", "same-site")
+_ENTERED: Final = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/">
+<title>Segue studio</title></head><body><p><a href="/">Open the studio</a></p></body></html>
+"""
 COOKIE_NAME: Final = "segue-studio"
 DRAIN_BYTES: Final = 64_000_000
 DRAIN_SECONDS: Final = 10.0
@@ -126,7 +131,7 @@ def check_names(headers: Headers, doors: Doors, *, method: str, path: str) -> No
     origin = headers.get("origin")
     if origin is not None and not _is_own_origin(origin, hosts[0]):
         raise Forbidden("Another web page asked for this; the studio answers its own pages only.")
-    if headers.get("sec-fetch-site", "none") in ("cross-site", "same-site") and not (
+    if headers.get("sec-fetch-site", "none") in OTHER_SITES and not (
         method == "GET"
         and path == "/"
         and headers.get("sec-fetch-mode") == "navigate"
@@ -225,7 +230,11 @@ class Guard:
             return None
         if not _same(given[0], self._doors.token):
             raise Unauthorized("This token is not the studio's. Copy it from the terminal again.")
-        answer = Response(status_code=303, headers={"location": "/"})
+        if Headers(scope=scope).get("sec-fetch-site", "none") in OTHER_SITES:
+            # A browser that comes by another page's link would not send the cookie on a redirect.
+            answer = Response(_ENTERED, media_type="text/html")
+        else:
+            answer = Response(status_code=303, headers={"location": "/"})
         answer.set_cookie(
             self._doors.cookie_name(),
             self._doors.cookie(),

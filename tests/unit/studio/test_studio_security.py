@@ -194,6 +194,17 @@ def test_the_token_opens_as_bearer_and_as_cookie(guarded: Served) -> None:
         assert browser.get(guarded.url).status_code == 200
 
 
+def test_who_comes_by_a_link_enters_by_a_page_of_the_studio(guarded: Served) -> None:
+    link = {
+        "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document",
+    }  # fmt: skip
+    answer = httpx.get(f"{guarded.url}/?token={TOKEN}", headers=link)
+    assert answer.status_code == 200
+    assert 'http-equiv="refresh"' in answer.text
+    assert TOKEN not in answer.text
+    assert "set-cookie" in answer.headers
+
+
 def test_a_wrong_token_at_the_entrance_is_refused(guarded: Served) -> None:
     for token in ("", "wrong", TOKEN[:-1], TOKEN + "x", "%00", "\u00e9"):
         answer = httpx.get(f"{guarded.url}/", params={"token": token})
