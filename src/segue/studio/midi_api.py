@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import math
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -117,9 +116,8 @@ async def get_sound(request: Request, item: str, kind: SoundKind = "wav") -> Res
     name = studio.store.meta(item, kind="piece")["name"]
 
     def render(folder: Path) -> None:
-        piece = pieces.open(item)
-        _check_length(piece, studio.limits.rendered_seconds)
-        render_wav(piece, folder / f"sound.{kind}")
+        pieces.check_rendering(item, most_seconds=studio.limits.rendered_seconds)
+        render_wav(pieces.open(item), folder / f"sound.{kind}")
 
     return await made_file(request, render, f"sound.{kind}", with_ending(name, f".{kind}"))
 
@@ -342,10 +340,3 @@ def _tracks(piece: Piece, text: str) -> list[int]:
                 "numbers such as 0,3."
             )
     return list(dict.fromkeys(map(int, parts)))
-
-
-def _check_length(piece: Piece, most: float) -> None:
-    """Raise TooLarge for a piece that is too long to be rendered."""
-    if not math.isfinite(piece.length_seconds):
-        raise TooLarge("The piece has no end in time; it is not rendered.")
-    check_at_most(math.ceil(piece.length_seconds), most, "seconds of sound")

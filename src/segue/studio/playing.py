@@ -1,11 +1,14 @@
 """Pieces that are open, and their sound: what was read or computed once is kept, within bounds."""
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from segue.studio.limits import check_at_most
+from segue.studio.problems import TooLarge
 from segue.studio.store import Store
 from segue.symbolic.render import played_notes
 from segue.symbolic.score import Piece
@@ -16,6 +19,10 @@ PIECE_FILE: Final = "piece.mid"
 KEPT_NOTES: Final = 400_000
 """Notes of all pieces that are kept open."""
 KEPT_STEMS_NOTES: Final = 200_000
+MOST_SEGMENT_VOICE_SECONDS: Final = 10_000
+"""Work that one answer with stems may take; music of a hundred voices has 6,000 in a minute."""
+MOST_VOICE_SECONDS: Final = 250_000
+"""Work that one rendering may take."""
 KEPT_SOUND_BYTES: Final = 64 << 20
 """Sound that is kept for those who ask again."""
 
@@ -129,7 +136,10 @@ class Pieces:
         Raises:
             NotFound: there is no such piece.
             DataError: there is no SoundFont, or it is damaged.
+            TooLarge: too much sounds at once.
         """
+        load = self._prepared(item, rate_hz).voice_seconds(tracks, start, stop)
+        _check_load(load, MOST_SEGMENT_VOICE_SECONDS)
         gain = self.gain(item) or 1.0
 
         def of(track: int) -> bytes:
@@ -142,6 +152,23 @@ class Pieces:
             return self._sound.get((item, track, start, stop, rate_hz), play)
 
         return Segment(rate_hz, stop - start, b"".join(map(of, tracks)))
+
+    def check_rendering(self, item: str, *, most_seconds: float) -> None:
+        """Refuse to render a piece that would take the studio's time for too long.
+
+        Args:
+            item: the piece.
+            most_seconds: longest piece that is rendered.
+
+        Raises:
+            NotFound: there is no such piece.
+            TooLarge: it is too long, or too much sounds at once.
+        """
+        piece = self.open(item)
+        check_at_most(math.ceil(min(piece.length_seconds, 1e9)), most_seconds, "seconds of sound")
+        stems = self._prepared(item, RATES_HZ[1])
+        tracks = [track.index for track in piece.tracks]
+        _check_load(stems.voice_seconds(tracks, 0, stems.num_frames), MOST_VOICE_SECONDS)
 
     def _prepared(self, item: str, rate_hz: int) -> Stems:
         """Return a piece, ready to sound."""
@@ -170,3 +197,12 @@ class Pieces:
 def _size(piece: Piece) -> int:
     """Return how large a piece is to keep, in notes."""
     return len(piece.notes) + piece.bars.num_bars + 1000
+
+
+def _check_load(voice_seconds: float, most: float) -> None:
+    """Raise TooLarge for sound that would take too long to compute."""
+    if voice_seconds > most:
+        raise TooLarge(
+            f"Too much sounds at once: {voice_seconds:,.0f} seconds of single voices, of which the "
+            f"studio plays {most:,.0f} at a time. Ask for less time or fewer tracks, or thin the piece."
+        )

@@ -6,6 +6,7 @@ what a rendering of the piece sounds like, times one factor.
 
 import itertools
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -121,6 +122,24 @@ class Stems:
     def num_voices(self) -> int:
         """How many voices sound in all."""
         return sum(map(len, self._voices.values()))
+
+    def voice_seconds(self, parts: Iterable[int], start: int, stop: int) -> float:
+        """Return how long all voices of some parts sound in a stretch: the work that it takes.
+
+        Args:
+            parts: whose voices.
+            start: first frame.
+            stop: end of the stretch.
+        """
+        total = 0
+        for part in parts:
+            if part in self._voices:
+                ends, starts = (
+                    np.minimum(self._ends[part], stop),
+                    np.maximum(self._starts[part], start),
+                )
+                total += int(np.maximum(ends - starts, 0).sum())
+        return total / self.rate_hz
 
     def read(self, part: int, start: int, stop: int, waves: WaveCache) -> Stereo:
         """Return frames ``[stop - start, 2]`` of a part, in the hall, without the gain.
