@@ -18,7 +18,8 @@ TABLET: Final = (820, 1180)
 CARD: Final = """# hostile
 
 A card with **bold words**, *stressed ones*, `code <b>`, <script>alert(1)</script> and
-[a link](https://example.org/a_(b)), [no link](javascript:alert(1)), [nor this](//example.org).
+[a link](https://example.org/a_(b)), [no link](javascript:alert(1)), [nor this](//example.org),
+[or this](javascript://example.org/%0aalert(1)).
 
 ## Table
 
