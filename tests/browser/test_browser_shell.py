@@ -159,6 +159,7 @@ def test_help_lists_the_shortcuts_of_the_room(open_page: "Callable[..., Page]") 
     dialog = page.get_by_role("dialog", name="Help and shortcuts")
     assert "Play or pause" in dialog.inner_text()
     assert "Show this help" in dialog.inner_text()
+    assert dialog.evaluate("node => getComputedStyle(node).position") == "fixed"
     box = dialog.bounding_box()
     assert box is not None
     assert box["x"] >= 0
