@@ -204,6 +204,7 @@ def test_progress_is_told_seldom_and_to_the_end(jobs: Jobs) -> None:
     told = [json.loads(event.data) for event in job.log.after(0)[0] if event.name == "progress"]
     assert told[-1] == {"done": 500.0, "total": 500}
     assert len(told) <= 3
+    assert job.last_event < 100
     assert 0 < (seen[0] or 0) <= 0.2
 
 
