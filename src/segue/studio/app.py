@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import dataclasses
-import importlib
-import importlib.util
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -84,13 +82,13 @@ def create_app(settings: StudioSettings, *, late: bool = False) -> FastAPI:
 
 def _complete(app: FastAPI) -> None:
     """Load what makes music: the models' names and the routes; half a second of imports."""
+    from segue.studio import audio_api, look_api, midi_api
     from segue.studio.models import Models
 
     studio: Studio = app.state.studio
     app.state.studio = dataclasses.replace(studio, models=Models(studio.settings.bundles))
-    for name in ("midi_api", "audio_api", "look_api"):
-        if importlib.util.find_spec(f"segue.studio.{name}"):
-            app.include_router(importlib.import_module(f"segue.studio.{name}").router)
+    for part in (midi_api, audio_api, look_api):
+        app.include_router(part.router)
 
 
 class Late:
