@@ -122,6 +122,11 @@ export function upload(path, file) {
   });
 }
 
+/** @param {string} path of what is to be so from now on */
+export function put(path) {
+  return json(path, { method: "PUT" });
+}
+
 /** @param {string} path to delete, or a job to cancel */
 export function remove(path) {
   return json(path, { method: "DELETE" });

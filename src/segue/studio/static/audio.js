@@ -158,21 +158,21 @@ class Room {
 
   // Recordings
 
-  /** @param {string} id of a recording to show */
-  async open(id) {
+  /** @param {string} id of a recording to show @param {number[]|null} [span] to mark in it */
+  async open(id, span = null) {
     this.#turn += 1;
     const turn = this.#turn;
     try {
       const recording = await this.api.get(`/audio/recordings/${id}`);
       if (turn === this.#turn) {
-        await this.#use(recording);
+        await this.#use(recording, span);
       }
     } catch (error) {
       this.#tell(error);
     }
   }
 
-  async #use(recording) {
+  async #use(recording, span = null) {
     const before = this.#recording;
     this.#recording = recording;
     try {
@@ -183,6 +183,9 @@ class Room {
     this.player.load(this.#address(recording.id), recording.seconds);
     this.shelf.current = recording.id;
     const shown = this.wave.show(recording, { keep: recording.seconds === before?.seconds });
+    if (span) {
+      this.wave.span = span;
+    }
     this.#show();
     await Promise.all([shown, this.#findSource(recording)]);
   }
@@ -309,15 +312,18 @@ class Room {
   }
 
   async #reuse(item) {
-    const before = item.settings?.recording;
+    const settings = item.settings ?? {};
+    const before = settings.recording;
+    const span = item.job_kind === "audio.inpaint" ? [settings.start, settings.end] : null;
+    this.form.reuse(item.job_kind, settings);
     if (before && before !== this.#recording?.id) {
-      await this.open(before);
+      await this.open(before, span);
+    } else if (span && this.#recording) {
+      this.wave.span = span;
     }
-    this.form.reuse(item.job_kind, item.settings ?? {});
-    if (item.job_kind === "audio.inpaint" && this.#recording) {
-      this.wave.span = [item.settings.start, item.settings.end];
+    if (this.shelf.node.contains(document.activeElement)) {
+      this.form.submit.focus();
     }
-    this.form.submit.focus();
   }
 
   #key(event) {

@@ -53,10 +53,10 @@ export class JobList extends EventTarget {
   /** @param {object} job as the server answers it */
   add(job) {
     const ui = this.#ui;
-    const row = { job, text: ui.element("span", { class: "job-state", role: "status" }), bar: ui.element("progress", { max: "1", value: 0, "aria-label": "Progress" }) };
+    const row = { job, text: ui.element("span", { class: "job-state", role: "status" }), share: ui.element("span", { class: "job-state", "aria-hidden": "true" }), bar: ui.element("progress", { max: "1", value: 0, "aria-label": "Progress" }) };
     row.cancel = ui.button({ label: "Cancel", icon: "close", onClick: () => this.#cancel(row) });
     const title = ui.element("strong", { text: this.#say(job) });
-    row.node = ui.element("li", {}, ui.element("div", { class: "job-text" }, title, row.text), row.bar, row.cancel);
+    row.node = ui.element("li", {}, ui.element("div", { class: "job-text" }, title, ui.element("span", {}, row.text, row.share)), row.bar, row.cancel);
     this.#rows.set(job.id, row);
     this.node.prepend(row.node);
     this.#save();
@@ -73,7 +73,8 @@ export class JobList extends EventTarget {
       this.#tell(row, data.state, data.position);
     } else if (name === "progress" && data.total) {
       row.bar.value = Math.min(1, data.done / data.total);
-      row.text.textContent = `Running, ${Math.round((100 * data.done) / data.total)} %`;
+      // The share is the bar's value: said in words at every step, it would drown everything else.
+      row.share.textContent = `, ${Math.round((100 * data.done) / data.total)} %`;
     } else if (name === "result") {
       row.result = data;
     } else if (name === "error") {
@@ -85,7 +86,11 @@ export class JobList extends EventTarget {
 
   #tell(row, state, position) {
     const words = { queued: place(position), running: "Running", cancelled: "Cancelled", interrupted: "Interrupted", failed: "Failed", done: "Done" };
-    row.text.textContent = words[state] ?? state;
+    const said = words[state] ?? state;
+    if (row.text.textContent !== said) {
+      row.text.textContent = said;
+    }
+    row.share.textContent = "";
   }
 
   #end(row, state) {
@@ -107,12 +112,14 @@ export class JobList extends EventTarget {
     row.text.textContent = why;
     row.text.setAttribute("role", "alert");
     row.bar.remove();
+    row.share.remove();
     row.cancel.replaceWith(this.#ui.button({ icon: "close", title: "Take this note away", kind: "quiet", onClick: () => this.#drop(row) }));
   }
 
   async #cancel(row) {
     row.cancel.disabled = true;
     row.text.textContent = "Cancelling …";
+    row.share.textContent = "";
     try {
       await this.#api.remove(`/jobs/${row.job.id}`);
     } catch (error) {

@@ -34,7 +34,8 @@ export async function mount(root, context) {
   room ??= new Room(context);
   root.append(room.node);
   room.attach();
-  await (isNew ? room.begin() : room.openNamed());
+  // The room can be left while its first piece is still on its way.
+  (isNew ? room.begin() : room.openNamed()).catch((error) => context.ui.toast(error.message, { kind: "error" }));
   return {
     unmount() {
       room.detach();

@@ -2,6 +2,8 @@
 
 import { button, element, formatTime, setIcon, setPressed } from "./ui.js";
 
+const PATIENCE_MS = 400;
+
 /** Open, undo, download: what concerns the whole piece. */
 export class Toolbar {
   /** @param {object} acts onFile(file), onPieces, onNew, onUndo, onRedo, onDownload(kind) */
@@ -78,6 +80,7 @@ export class Transport {
     this.follow = button({ label: "Follow", title: "Scroll with the music (F)", pressed: true, onClick: acts.onFollow });
     this.place = element("span", { class: "clock-place", text: "1.1" });
     this.time = element("span", { class: "clock-time soft", text: "0:00" });
+    this.loading = element("span", { class: "clock-loading soft", role: "status" });
     this.volume = element("input", { type: "range", min: 0, max: 1, step: 0.01, value: 0.8, "aria-label": "Volume", title: "Volume", on: { input: () => acts.onVolume(Number(this.volume.value)) } });
     this.tool = button({ label: "Move", title: "Drag moves the view instead of marking (M)", pressed: false, onClick: acts.onTool });
     const zoom = (icon, title, act) => button({ icon, title, onClick: act });
@@ -86,7 +89,7 @@ export class Transport {
       { class: "midi-transport" },
       element("div", { class: "group", role: "group", "aria-label": "Playback" }, start, this.play, this.loop),
       this.follow,
-      element("div", { class: "clock" }, this.place, this.time),
+      element("div", { class: "clock" }, this.place, this.time, this.loading),
       element("span", { class: "midi-volume" }, this.volume),
       element("span", { class: "grow" }),
       this.tool,
@@ -101,6 +104,17 @@ export class Transport {
     setIcon(this.play, player.playing ? "stop" : "play", player.playing ? "Stop (Space)" : "Play (Space)");
     this.play.classList.toggle("waiting", player.waiting);
     this.play.dataset.state = player.waiting ? "waiting" : player.playing ? "playing" : "stopped";
+    this.#showLoading(player);
+  }
+
+  // Said only where it takes long enough to be noticed.
+  #showLoading(player) {
+    clearTimeout(this.patience);
+    const show = () => {
+      this.loading.textContent = player.waiting ? "Loading sound …" : "";
+      this.time.hidden = player.waiting;
+    };
+    player.waiting ? (this.patience = setTimeout(show, PATIENCE_MS)) : show();
   }
 
   /** Shows where the music is. */

@@ -61,6 +61,18 @@ export class Desk {
     return this.history.goTo(this.history.index + by);
   }
 
+  /** Puts a piece on the shelf, where it is not there yet. */
+  async shelve(id) {
+    try {
+      await this.api.put(`/shelf/${id}`);
+    } catch (error) {
+      // A server that knows no such request has put it there itself.
+      if (error.status !== 404 && error.status !== 405) {
+        throw error;
+      }
+    }
+  }
+
   /** Downloads a piece as midi, wav or png, under the name that the server gives it. */
   async save(id, kind) {
     const [path, ending] = FILES[kind];

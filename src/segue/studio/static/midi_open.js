@@ -1,6 +1,6 @@
 // Dialogs of the symbolic room: a new piece from nothing, and the pieces that are there.
 
-import { button, dialog, element, field } from "./ui.js";
+import { button, confirmDialog, dialog, element, field } from "./ui.js";
 
 const NEW_PIECE = { instruments: ["Piano", "Bass", "Drums"], bars: 8, tempo: 120, meter: "4/4" };
 
@@ -53,37 +53,88 @@ export function askNewPiece(info, onWrite) {
  * @param {object} context api and info
  * @param {{onDemo: (name: string, title: string) => void, onPiece: (id: string, name: string) => void}} handlers
  */
-export async function askPiece({ api, info }, { onDemo, onPiece }) {
+export async function askPiece(context, { onDemo, onPiece }) {
   const pick = (act) => () => {
     node.close();
     act();
   };
-  const demos = (info?.demos ?? []).map(({ name, title }) =>
-    element("li", null, button({ label: title, icon: "music", kind: "quiet", onClick: pick(() => onDemo(name, title)) })),
+  const demos = (context.info?.demos ?? []).map(({ name, title }) =>
+    element("li", null, pieceButton(title, "music", pick(() => onDemo(name, title)))),
   );
   const earlier = element("ul", { class: "pieces" }, element("li", { class: "soft", text: "Looking …" }));
+  const heading = element("h3", { text: "Opened and written here", tabindex: -1 });
   const node = dialog({
     title: "Pieces",
-    body: [
-      element("h3", { text: "That come with Segue" }),
-      element("ul", { class: "pieces" }, demos),
-      element("h3", { text: "Opened and written here" }),
-      earlier,
-    ],
+    body: [element("h3", { text: "That come with Segue" }), element("ul", { class: "pieces" }, demos), heading, earlier],
     buttons: [button({ label: "Close", onClick: () => node.close() })],
     wide: true,
   });
   let items;
   try {
-    items = (await api.get("/shelf")).filter((item) => item.kind === "piece");
+    items = (await context.api.get("/shelf")).filter((item) => item.kind === "piece");
   } catch (error) {
     earlier.replaceChildren(element("li", { class: "run-error", text: error.message }));
     return;
   }
-  const rows = items.slice(0, 100).map((item) =>
-    element("li", null, button({ label: shelfText(item), kind: "quiet", onClick: pick(() => onPiece(item.id, item.name)) })),
-  );
-  earlier.replaceChildren(...(rows.length ? rows : [element("li", { class: "soft", text: "Nothing yet." })]));
+  const nothing = () => earlier.replaceChildren(element("li", { class: "soft", text: "Nothing yet." }));
+  const drop = (row) => {
+    row.remove();
+    heading.focus();
+    earlier.childElementCount || nothing();
+  };
+  earlier.replaceChildren(...items.map((item) => earlierPiece(context, item, pick(() => onPiece(item.id, item.name)), drop)));
+  items.length || nothing();
+}
+
+function pieceButton(label, icon, onClick) {
+  const node = button({ label, icon, kind: "quiet", title: label, onClick });
+  node.classList.add("open-piece");
+  return node;
+}
+
+function earlierPiece({ api, ui }, item, onOpen, onGone) {
+  const remove = async () => {
+    const sure = await confirmDialog({
+      title: "Delete this piece?",
+      message: `${item.name} is taken from the shelf and from the disk. This cannot be undone.`,
+      confirm: "Delete",
+    });
+    if (!sure) {
+      return;
+    }
+    try {
+      await api.remove(`/shelf/${item.id}`);
+    } catch (error) {
+      if (error.status !== 404) {
+        ui.toast(error.message, { kind: "error" });
+        return;
+      }
+    }
+    onGone(row);
+  };
+  const row = element("li", null, pieceButton(shelfText(item), null, onOpen),
+    button({ icon: "trash", title: `Delete ${item.name}`, kind: "quiet", onClick: remove }));
+  return row;
+}
+
+/**
+ * Asks what becomes of candidates that are looked at when something else is to be written.
+ * @param {string} label what they were written for
+ * @returns {Promise<"keep"|"discard"|null>} null where nothing is to be written
+ */
+export function askAboutCandidates(label) {
+  return new Promise((resolve) => {
+    let answer = null;
+    const choice = (name, options) => button({ ...options, onClick: () => ((answer = name), node.close()) });
+    const keep = choice("keep", { label: "Keep it and write", icon: "check", kind: "primary" });
+    const node = dialog({
+      title: "Keep the candidate first?",
+      body: [element("p", { text: `What was written for “${label}” is not kept yet.` })],
+      buttons: [choice(null, { label: "Cancel" }), choice("discard", { label: "Discard it" }), keep],
+    });
+    node.addEventListener("close", () => resolve(answer));
+    keep.focus();
+  });
 }
 
 function shelfText({ name, created, job_kind: kind, settings }) {
@@ -91,5 +142,5 @@ function shelfText({ name, created, job_kind: kind, settings }) {
   const span = settings?.bars ?? settings?.beats;
   const unit = settings?.bars === undefined ? "beats" : "bars";
   const made = kind ? [kind.replace("midi.", ""), span ? `${unit} ${span}` : ""].join(" ").trim() : "opened";
-  return [name, made, when].filter(Boolean).join(" · ");
+  return [name, made, Number.isInteger(settings?.seed) ? `seed ${settings.seed}` : "", when].filter(Boolean).join(" · ");
 }

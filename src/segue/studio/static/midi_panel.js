@@ -11,7 +11,7 @@ const MODES = [
 
 export class Panel {
   /**
-   * @param {{onRegion: (region: object) => void, onWrite: () => void, onMode: () => void}} handlers
+   * @param {{onRegion: (region: object) => void, onWrite: () => void}} handlers
    * @param {Settings} settings
    */
   constructor(handlers, settings) {
@@ -74,7 +74,6 @@ export class Panel {
   setMode(name) {
     this.mode = name;
     this.modes.forEach((node) => setPressed(node, node.dataset.mode === name));
-    this.handlers.onMode();
     this.show();
   }
 

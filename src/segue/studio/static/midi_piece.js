@@ -176,6 +176,12 @@ export class Piece {
     return { bar: bar + 1, beat: Math.round(beat * 100) / 100 };
   }
 
+  /** Which piece's sound a track has: where a candidate left a track as it was, that of its original. */
+  soundOf(track) {
+    const { kind, region, before } = this.origin ?? {};
+    return kind === "midi.inpaint" && before && region && !region.tracks.includes(track) ? before : this.id;
+  }
+
   /** A track's name for people. */
   nameOf(track) {
     const told = this.tracks[track];

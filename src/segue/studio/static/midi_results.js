@@ -72,11 +72,13 @@ export class Results {
 
   /**
    * @param {Run|null} run
-   * @param {{side: string, likelihood: boolean, hasLikelihood: boolean}} look
+   * @param {{side: string, likelihood: boolean, piece: Piece|null}} look piece: the one that is open
    */
-  show(run, { side, likelihood, hasLikelihood }) {
+  show(run, { side, likelihood, piece }) {
     this.run = run;
-    this.node.hidden = !run && !hasLikelihood;
+    const origin = run ? null : (piece?.origin ?? null);
+    const hasLikelihood = !run && Boolean(piece?.logProbs.size);
+    this.node.hidden = !run && !origin;
     this.node.classList.toggle("plain", !run);
     this.state.textContent = run ? stateText(run) : "This piece";
     this.cancel.hidden = !run?.underWay || !run.id;
@@ -89,9 +91,9 @@ export class Results {
     this.ab.hidden = !done;
     this.choice.hidden = !done;
     this.sides.forEach((node) => setPressed(node, node.dataset.side === side));
-    this.settings.hidden = !done;
-    this.settings.textContent = done ? settingsText(run.request.body) : "";
-    this.likelihood.hidden = !(done || (!run && hasLikelihood));
+    this.settings.hidden = !done && !origin;
+    this.settings.textContent = origin ? madeText(origin) : done ? settingsText(run.request.body) : "";
+    this.likelihood.hidden = !(done || hasLikelihood);
     this.likely.checked = likelihood;
     this.legend.hidden = !likelihood;
   }
@@ -174,7 +176,13 @@ function stateText(run) {
   return WORDS[run.state] ?? run.state;
 }
 
+function madeText({ kind, settings, num_notes: count }) {
+  const { bars, beats, seconds } = settings;
+  const span = bars ? `bars ${bars}` : beats ? `beats ${beats}` : seconds ? `seconds ${seconds}` : "";
+  return [`${kind.replace("midi.", "")} ${span}`.trim(), `${count} new notes`, settingsText(settings)].join(" · ");
+}
+
 function settingsText(body) {
-  const extra = ["temperature", "top_p", "top_k"].filter((name) => name in body).map((name) => `${name.replace("_", "-")} ${body[name]}`);
+  const extra = ["temperature", "top_p", "top_k"].filter((name) => typeof body[name] === "number").map((name) => `${name.replace("_", "-")} ${body[name]}`);
   return [`Seed ${body.seed}`, ...extra, body.model].filter(Boolean).join(" · ");
 }

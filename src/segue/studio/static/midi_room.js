@@ -6,13 +6,14 @@ import { Desk } from "./midi_desk.js";
 import { watchFiles } from "./midi_drop.js";
 import { remembered, Run } from "./midi_job.js";
 import { listenToKeys } from "./midi_keys.js";
-import { noteText } from "./midi_likelihood.js";
-import { askNewPiece, askPiece } from "./midi_open.js";
+import { Marker } from "./midi_mark.js";
+import { askAboutCandidates, askNewPiece, askPiece } from "./midi_open.js";
+import { Notes } from "./midi_notes.js";
 import { Overview } from "./midi_overview.js";
 import { Panel } from "./midi_panel.js";
 import * as regions from "./midi_region.js";
 import { Results } from "./midi_results.js";
-import { freshNotes, sceneOf } from "./midi_scene.js";
+import { sceneOf } from "./midi_scene.js";
 import { LaneNotes } from "./midi_piece.js";
 import { Settings } from "./midi_settings.js";
 import { Sound } from "./midi_sound.js";
@@ -27,11 +28,13 @@ export class Room {
     this.context = context;
     this.api = context.api;
     this.desk = new Desk(context.api);
+    this.marker = new Marker(this);
+    this.notes = new Notes(this);
+    this.opening = 0;
     this.run = null;
     this.region = null;
     this.side = "candidate";
     this.likelihood = false;
-    this.chosenNote = -1;
     this.switches = { loop: false, follow: true, tool: "mark", volume: 0.8 };
     this.#build(context.info);
     window.segue = Object.assign(window.segue ?? {}, { midi: this });
@@ -44,7 +47,7 @@ export class Room {
     this.roll = new Roll(this.#rollHandlers());
     this.overview = new Overview(this.roll);
     this.panel = new Panel(
-      { onRegion: (region) => this.mark(region), onWrite: () => this.write(), onMode: () => undefined },
+      { onRegion: (region) => this.mark(region), onWrite: () => this.write() },
       this.settings,
     );
     this.results = new Results({
@@ -96,16 +99,16 @@ export class Room {
 
   #rollHandlers() {
     return {
-      onRegion: (from, to, options) => this.#drag(from, to, options),
+      onRegion: (from, to, options) => this.marker.drag(from, to, options),
       onSeek: (tick, { final }) => this.sound.place(tick, final),
       onView: () => this.overview?.draw(),
-      onHover: (note, place) => this.roll.showTip(note ? this.#textOf(note) : "", place?.x, place?.y),
-      onChoose: (index, step = 0) => this.chooseNote(index, step),
-      onStep: (step) => this.#stepMark(step),
+      onHover: (note, place) => this.roll.showTip(note ? this.notes.textOf(note) : "", place?.x, place?.y),
+      onChoose: (index, step = 0) => this.notes.choose(index, step),
+      onStep: (step) => this.marker.step(step),
       onWrite: () => this.write(),
       onClear: () => this.mark(null),
       heads: {
-        onSelect: (track, extend) => this.#markTrack(track, extend),
+        onSelect: (track, extend) => this.marker.track(track, extend),
         onMute: (track) => this.sound.silence("muted", track),
         onSolo: (track) => this.sound.silence("soloed", track),
       },
@@ -131,7 +134,7 @@ export class Room {
   detach() {
     this.scrolled = this.roll.scroll.scrollTop;
     this.detachers.forEach((detach) => detach());
-    this.player.stop();
+    this.player.pause();
     this.node.remove();
   }
 
@@ -176,18 +179,27 @@ export class Room {
     if (named && named !== this.desk.piece?.id) {
       await this.open(() => this.desk.load(named));
     }
-    return named !== undefined && this.desk.piece?.id === named;
+    const isOpen = named !== undefined && this.desk.piece?.id === named;
+    if (isOpen) {
+      // What is done with the piece from here on is not undone by loading the page again.
+      history.replaceState(null, "", "#/midi");
+    }
+    return isOpen;
   }
 
   // Pieces
 
   /** Opens what a promise gives; where it fails, everything stays as it was. */
   async open(fetchPiece, label = "Open another piece") {
+    const turn = (this.opening += 1);
     let piece;
     try {
       piece = await fetchPiece();
     } catch (error) {
       this.context.ui.toast(error.message, { kind: "error" });
+      return;
+    }
+    if (turn !== this.opening) {
       return;
     }
     this.#leaveRun();
@@ -257,9 +269,13 @@ export class Room {
 
   #show({ fit = false } = {}) {
     const silent = (track) => this.sound.isSilent(track);
-    const { run, side, likelihood, chosenNote } = this;
-    this.scene = sceneOf({ piece: this.desk.piece, run, side, likelihood, isSilent: silent, chosenNote });
+    const { run, side, likelihood } = this;
+    this.scene = sceneOf({ piece: this.desk.piece, run, side, likelihood, isSilent: silent, chosenNote: this.notes.chosen });
     const shape = JSON.stringify(this.scene.piece?.tracks.map(({ name, program }) => [name, program]));
+    if (shape !== this.shape) {
+      this.sound.clear();
+      this.scene.lanes.forEach((lane) => (lane.dim = false));
+    }
     this.scene.summary = this.#summary();
     this.roll.show(this.scene, { fit: fit || shape !== this.shape });
     this.shape = shape;
@@ -278,7 +294,7 @@ export class Room {
   #showRun() {
     const { run, side, likelihood } = this;
     this.panel.setBusy(Boolean(run?.underWay));
-    this.results.show(run, { side, likelihood, hasLikelihood: !run && Boolean(this.desk.piece?.logProbs.size) });
+    this.results.show(run, { side, likelihood, piece: this.desk.piece });
     this.node.classList.toggle("has-results", Boolean(run));
   }
 
@@ -291,8 +307,8 @@ export class Room {
     return `${piece.name}: ${piece.numBars} bars, ${tracks.join(", ")}. ${regions.regionText(piece, this.region)}.`;
   }
 
-  /** Shows what is marked: on the roll, the heads, the strip, and as the loop. */
-  showMarks() {
+  /** Shows what is marked: on the roll, the heads, the strip, and, once it is final, as the loop. */
+  showMarks({ final = true } = {}) {
     const { run } = this;
     const piece = this.scene.piece;
     const marks = [];
@@ -300,7 +316,7 @@ export class Room {
       const { start_ticks: start, end_ticks: end, tracks } = run.ticks;
       marks.push({ start, end, tracks, busy: run.underWay });
     }
-    const own = this.region && piece && (!run?.canvas || (this.#onOwnBars() && !regions.same(this.region, run.region)));
+    const own = this.region && piece && (!run?.canvas || (this.isOnOwnBars() && !regions.same(this.region, run.region)));
     if (own) {
       const [start, end] = regions.ticksOf(piece, this.region);
       marks.push({ start, end, tracks: this.region.tracks });
@@ -309,81 +325,62 @@ export class Room {
     this.roll.setMarks(marks, this.switches.loop && loop ? loop : null);
     this.roll.heads.mark(marks.flatMap((mark) => mark.tracks), this.sound.muted, this.sound.soloed);
     this.overview.draw();
-    this.player.setLoop(this.switches.loop && loop ? [piece.secondsAt(loop.start), piece.secondsAt(loop.end)] : null);
+    if (final) {
+      this.player.setLoop(this.switches.loop && loop ? [piece.secondsAt(loop.start), piece.secondsAt(loop.end)] : null);
+    }
     this.roll.summary.textContent = this.#summary();
   }
 
   /** Whether the bars that are shown are those of the piece that is open. */
-  #onOwnBars() {
+  isOnOwnBars() {
     return !this.run?.canvas || this.run.canvas.id === this.desk.piece?.id;
   }
 
-  // The mark
-
   /** Marks a region; null marks nothing. */
-  mark(region, { speak = true } = {}) {
-    const { piece } = this.desk;
-    if (!piece) {
-      return;
-    }
-    if (!this.#onOwnBars()) {
-      this.say("Keep or discard the candidates first.");
-      return;
-    }
-    this.region = regions.fitted(piece, region);
-    this.panel.setRegion(this.region);
-    this.showMarks();
-    if (speak) {
-      this.say(regions.regionText(piece, this.region));
-    }
-  }
-
-  #drag(from, to, { unit, extend, final }) {
-    const { piece } = this.desk;
-    const corner = extend && this.region ? this.corner : from;
-    this.corner = corner ?? from;
-    this.panel.setMode("inpaint");
-    this.mark(regions.between(piece, this.corner, to, unit), { speak: final });
-  }
-
-  #markTrack(track, extend) {
-    if (this.desk.piece) {
-      this.mark(regions.withTrack(this.desk.piece, this.region, track, extend));
-    }
-  }
-
-  #stepMark(step) {
-    const { piece } = this.desk;
-    const { view } = this.roll;
-    this.panel.setMode("inpaint");
-    this.mark(regions.stepped(piece, this.region, step, piece.barAt(view.left + 1 / view.scale)));
-    if (this.region) {
-      this.roll.reveal(...regions.ticksOf(piece, this.region), this.region.tracks);
-    }
+  mark(region) {
+    this.marker.set(region);
   }
 
   // Writing
 
   /** Asks for candidates. */
-  write() {
+  async write() {
     if (this.panel.write.disabled) {
       this.say(this.panel.said.textContent);
       return;
     }
-    const request = this.panel.request();
-    request.body = { ...request.body, ...this.settings.asked(request.kind) };
-    this.#start(request);
+    if (await this.#settled(this.panel.request())) {
+      const request = this.panel.request();
+      request.body = { ...request.body, ...this.settings.asked(request.kind) };
+      this.#start(request);
+    }
   }
 
   /** Writes a piece from nothing. */
-  compose(body) {
+  async compose(body) {
     if (this.run?.underWay) {
       this.context.ui.toast("Something is being written. Cancel it first.", { kind: "error" });
       return;
     }
-    const settings = this.settings.asked("compose");
     const bars = body.bars === 1 ? "1 bar" : `${body.bars} bars`;
-    this.#start({ kind: "compose", body: { ...body, ...settings }, label: `${bars} for ${body.instruments.join(", ")}` });
+    const label = `${bars} for ${body.instruments.join(", ")}`;
+    if (await this.#settled({ kind: "compose", body, label })) {
+      this.#start({ kind: "compose", body: { ...body, ...this.settings.asked("compose") }, label });
+    }
+  }
+
+  /** Asks what becomes of candidates that something else is written over; false where nothing is to be written. */
+  async #settled(request) {
+    const { run, region } = this;
+    if (run?.state !== "done" || run.request.label === request.label) {
+      return true;
+    }
+    const answer = await askAboutCandidates(run.request.label);
+    if (answer === "keep") {
+      await this.keep();
+      this.mark(region);
+    }
+    return answer === "discard" || (answer === "keep" && this.run === null);
   }
 
   #start(request) {
@@ -462,8 +459,7 @@ export class Room {
       return;
     }
     this.side = "candidate";
-    this.chosenNote = -1;
-    this.results.say("");
+    this.notes.clear();
     try {
       await run.choose(number);
     } catch (error) {
@@ -505,6 +501,10 @@ export class Room {
     this.desk.adopt(piece, label);
     this.region = region;
     this.#newPiece();
+    if (candidate.rank !== 1) {
+      // The best one stands on the shelf already.
+      this.desk.shelve(piece.id).catch((error) => this.context.ui.toast(error.message, { kind: "error" }));
+    }
     this.say(`Kept: ${label}`);
     this.roll.canvas.focus({ preventScroll: true });
   }
@@ -537,8 +537,7 @@ export class Room {
     this.run?.close();
     this.run = null;
     this.side = "candidate";
-    this.chosenNote = -1;
-    this.results.say("");
+    this.notes.clear();
   }
 
   // Notes and their likelihood
@@ -547,27 +546,6 @@ export class Room {
   showLikelihood(on) {
     this.likelihood = on;
     this.#show();
-  }
-
-  /** Chooses a new note by its index, or the next or previous one. */
-  chooseNote(index, step = 0) {
-    const notes = freshNotes(this.scene);
-    if (!notes.length || this.side !== "candidate") {
-      this.say("There are no new notes to go through.");
-      return;
-    }
-    const at = notes.indexOf(this.chosenNote);
-    const first = step > 0 ? 0 : notes.length - 1;
-    this.chosenNote = index ?? notes[at < 0 ? first : (at + step + notes.length) % notes.length];
-    const { onset, duration, track } = this.scene.shown.note(this.chosenNote);
-    this.results.say(this.#textOf({ kind: "fresh", index: this.chosenNote }));
-    this.roll.scene.chosenNote = this.chosenNote;
-    this.roll.reveal(onset, onset + duration, [track]);
-  }
-
-  #textOf({ kind, index }) {
-    const piece = kind === "ghost" ? this.run.canvas : this.scene.shown;
-    return noteText(piece, index, kind);
   }
 
   /** Places the cursor where the mark begins. */
@@ -587,6 +565,12 @@ export class Room {
     this.roll.node.classList.toggle("moving", this.switches.tool === "move");
     this.transport.showSwitches(this.switches);
     this.showMarks();
+  }
+
+  /** Tells everyone, for a moment; the same thing not twice at once. */
+  tell(text) {
+    this.untell?.();
+    this.untell = this.context.ui.toast(text);
   }
 
   /** Tells screen readers. */

@@ -20,6 +20,12 @@ export class Sound {
     return this.muted.has(track) || (this.soloed.size > 0 && !this.soloed.has(track));
   }
 
+  /** Makes all tracks heard again, as for another piece. */
+  clear() {
+    this.muted.clear();
+    this.soloed.clear();
+  }
+
   /** Mutes or soloes a track, or takes it back. @param {"muted"|"soloed"} how */
   silence(how, track) {
     const { room } = this;

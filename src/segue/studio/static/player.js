@@ -1,87 +1,13 @@
 // Plays a piece from the stems that the server makes: fetched ahead, joined on the sample.
 
-const RATE = 44100;
-const SEGMENT_SECONDS = 4;
-const AHEAD_SECONDS = 5;
+import { lengthOf, RATE, SEGMENT_SECONDS, segmentAt, SoundShelf, stereo } from "./player_sound.js";
+
+const SCHEDULED_SECONDS = 5;
+const MOST_AHEAD_SECONDS = 40;
+const MOST_AHEAD_BYTES = 128 * 2 ** 20;
 const LEAD_SECONDS = 0.06;
-const TAIL_SECONDS = 2;
 const FADE_SECONDS = 0.012;
-const MOST_BYTES = 256 * 2 ** 20;
 const LEAST_LOOP = 0.05;
-
-/** Sound of pieces by segment: audio buffers by track, the oldest given up when there are too many. */
-class Shelf {
-  constructor(api) {
-    this.api = api;
-    this.segments = new Map();
-    this.bytes = 0;
-  }
-
-  /** @returns {Promise<Map<number, AudioBuffer>>} */
-  get(piece, number) {
-    const key = `${piece.id}:${number}`;
-    const known = this.segments.get(key);
-    if (known) {
-      this.segments.delete(key);
-      this.segments.set(key, known);
-      return known.sound;
-    }
-    const entry = { sound: this.#fetch(piece, number), bytes: 0 };
-    this.segments.set(key, entry);
-    entry.sound.then(
-      (sound) => this.#count(entry, sound),
-      () => this.segments.delete(key),
-    );
-    return entry.sound;
-  }
-
-  #count(entry, sound) {
-    entry.bytes = [...sound.values()].reduce((sum, buffer) => sum + buffer.length * 8, 0);
-    this.bytes += entry.bytes;
-    for (const [key, old] of this.segments) {
-      if (this.bytes <= MOST_BYTES || old === entry) {
-        break;
-      }
-      this.bytes -= old.bytes;
-      this.segments.delete(key);
-    }
-  }
-
-  async #fetch(piece, number) {
-    const tracks = piece.tracks.filter((track) => track.num_notes > 0).map((track) => track.index);
-    const start = number * SEGMENT_SECONDS;
-    const end = Math.min(start + SEGMENT_SECONDS, lengthOf(piece));
-    const sound = new Map();
-    if (!tracks.length || end <= start) {
-      return sound;
-    }
-    const query = `start=${start}&end=${end}&tracks=${tracks.join(",")}&rate=${RATE}`;
-    const { buffer, headers } = await this.api.bytes(`/midi/pieces/${piece.id}/stems?${query}`);
-    const frames = Number(headers.get("X-Segue-Frames"));
-    for (const [i, track] of tracks.entries()) {
-      if (i % 8 === 7) {
-        await new Promise((resolve) => setTimeout(resolve));
-      }
-      sound.set(track, stereo(new Int16Array(buffer, i * frames * 4, frames * 2), frames));
-    }
-    return sound;
-  }
-}
-
-function stereo(samples, frames) {
-  const buffer = new AudioBuffer({ numberOfChannels: 2, length: Math.max(1, frames), sampleRate: RATE });
-  const [left, right] = [buffer.getChannelData(0), buffer.getChannelData(1)];
-  for (let i = 0; i < frames; i += 1) {
-    left[i] = samples[2 * i] / 32768;
-    right[i] = samples[2 * i + 1] / 32768;
-  }
-  return buffer;
-}
-
-/** Seconds of a piece with what it takes to fade. */
-function lengthOf(piece) {
-  return piece.seconds + TAIL_SECONDS;
-}
 
 /** One piece sounding: a gain for every track, and what is scheduled. */
 class Deck {
@@ -99,12 +25,17 @@ class Deck {
     }
   }
 
-  schedule(sound, offset, seconds, when) {
-    for (const [track, buffer] of sound) {
-      if (offset < buffer.duration) {
-        const source = new AudioBufferSourceNode(this.player.context, { buffer });
+  /** Plays a stretch of some tracks: from `offset` in each sound, at a time of the context. */
+  async schedule(sounds, offset, seconds, when) {
+    for (const [i, [track, samples]] of [...sounds].entries()) {
+      if (i % 8 === 7) {
+        await new Promise((resolve) => setTimeout(resolve));
+      }
+      const late = Math.max(0, this.player.context.currentTime - when);
+      if ((offset + late) * RATE < samples.length / 2 && late < seconds && !this.ended) {
+        const source = new AudioBufferSourceNode(this.player.context, { buffer: stereo(samples) });
         source.connect(this.gains.get(track));
-        source.start(when, offset, seconds);
+        source.start(when + late, offset + late, seconds - late);
         this.sources.add(source);
         source.addEventListener("ended", () => this.sources.delete(source));
       }
@@ -118,14 +49,15 @@ class Deck {
     this.out.gain.linearRampToValueAtTime(1, when + FADE_SECONDS);
   }
 
-  end() {
-    const now = this.player.context.currentTime;
-    this.out.gain.cancelScheduledValues(now);
-    this.out.gain.setTargetAtTime(0, now, FADE_SECONDS);
+  /** Fades out at a time of the context. */
+  end(when = this.player.context.currentTime) {
+    this.ended = true;
+    this.out.gain.cancelScheduledValues(when);
+    this.out.gain.setTargetAtTime(0, when, FADE_SECONDS);
     for (const source of this.sources) {
-      source.stop(now + 6 * FADE_SECONDS);
+      source.stop(when + 6 * FADE_SECONDS);
     }
-    setTimeout(() => this.out.disconnect(), 400);
+    setTimeout(() => this.out.disconnect(), 400 + 1000 * Math.max(0, when - this.player.context.currentTime));
   }
 }
 
@@ -136,12 +68,13 @@ export class Player {
    */
   constructor(api, handlers) {
     this.handlers = handlers;
-    this.shelf = new Shelf(api);
+    this.shelf = new SoundShelf(api);
     this.context = null;
     this.piece = null;
     this.deck = null;
     this.playing = false;
-    this.waiting = false;
+    this.lacking = false;
+    this.changing = 0;
     this.loop = null;
     this.rest = 0;
     this.turn = 0;
@@ -154,10 +87,19 @@ export class Player {
     return !this.silenced(track);
   }
 
+  /** Whether music that should be heard has not come yet. */
+  get waiting() {
+    return this.lacking || this.changing > 0;
+  }
+
+  #audible(piece) {
+    return piece.tracks.filter((track) => track.num_notes > 0 && this.isAudible(track.index)).map((track) => track.index);
+  }
+
   #wake() {
     if (!this.context) {
       this.context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
-      this.master = new GainNode(this.context, { gain: this.volume });
+      this.master = new GainNode(this.context, { gain: loudness(this.volume) });
       this.master.connect(this.context.destination);
     }
     return this.context.resume();
@@ -166,7 +108,7 @@ export class Player {
   /** Loudness from 0 to 1. */
   setVolume(volume) {
     this.volume = volume;
-    this.master?.gain.setTargetAtTime(volume ** 2 * 1.25, this.context.currentTime, 0.015);
+    this.master?.gain.setTargetAtTime(loudness(volume), this.context.currentTime, 0.015);
   }
 
   /** Says anew which tracks are silent: at once, with the music going on. */
@@ -174,6 +116,26 @@ export class Player {
     this.silenced = silenced;
     for (const [track, gain] of this.deck?.gains ?? []) {
       gain.gain.setTargetAtTime(silenced(track) ? 0 : 1, this.context.currentTime, 0.008);
+    }
+    this.#addMissing(this.deck);
+  }
+
+  // Tracks that were silent when the music was scheduled join it where it is.
+  async #addMissing(deck) {
+    for (const step of deck ? [...this.plan] : []) {
+      const tracks = this.#audible(deck.piece).filter((track) => !step.tracks.has(track));
+      if (!tracks.length || step.when + step.to - step.from < this.context.currentTime) {
+        continue;
+      }
+      tracks.forEach((track) => step.tracks.add(track));
+      const number = segmentAt(step.from);
+      try {
+        const sounds = await this.shelf.get(deck.piece, number, tracks);
+        await deck.schedule(sounds, step.from - number * SEGMENT_SECONDS, step.to - step.from, step.when);
+      } catch (error) {
+        this.#fail(error, this.turn);
+        return;
+      }
     }
   }
 
@@ -191,7 +153,11 @@ export class Player {
     while (this.plan.length > 1 && this.plan[1].when <= now) {
       this.plan.shift();
     }
-    const { when, from, to } = this.plan[0];
+    return this.#placeAt(now);
+  }
+
+  #placeAt(now) {
+    const { when, from, to } = this.plan.findLast((step) => step.when <= now) ?? this.plan[0];
     return Math.max(from, Math.min(to, from + now - when));
   }
 
@@ -203,7 +169,7 @@ export class Player {
     }
   }
 
-  /** Repeats from one time to another; null ends it. Where the music is outside, it goes on to the loop's end. */
+  /** Repeats from one time to another; null ends it. Music that is past it goes back to its beginning. */
   setLoop(span) {
     const usable = span && span[1] - span[0] >= LEAST_LOOP ? span.map(onFrame) : null;
     if (String(usable) === String(this.loop)) {
@@ -212,12 +178,13 @@ export class Player {
     const here = this.position();
     this.loop = usable;
     if (this.playing) {
-      this.rest = here;
-      this.play();
+      const past = usable !== null && here >= usable[1];
+      this.rest = past ? usable[0] : here;
+      this.play({ smooth: !past });
     }
   }
 
-  /** Takes another piece; if music plays, it goes over to it at the same place. */
+  /** Takes another piece; if music plays, it goes over to it at the same place as soon as its sound is there. */
   async setPiece(piece) {
     if (piece?.id === this.piece?.id) {
       return;
@@ -231,55 +198,87 @@ export class Player {
       this.rest = Math.min(this.rest, piece.seconds);
       return;
     }
-    const turn = (this.turn += 1);
+    this.changing += 1;
+    this.handlers.onState();
+    let trouble = null;
     try {
-      await this.shelf.get(piece, Math.floor(this.position() / SEGMENT_SECONDS));
+      await this.#enough(piece, Math.min(this.position(), piece.seconds));
     } catch (error) {
-      this.#fail(error, turn);
-      return;
+      trouble = error;
     }
-    if (turn === this.turn && this.playing) {
+    this.changing -= 1;
+    if (piece !== this.piece || !this.playing || this.deck?.piece === piece) {
+      this.handlers.onState();
+    } else if (trouble) {
+      this.#fail(trouble, this.turn);
+    } else {
       this.rest = Math.min(this.position(), piece.seconds);
-      this.play();
+      this.play({ smooth: true });
     }
   }
 
   /** Fetches what would be heard first, so that it begins at once. */
   prepare(piece, seconds) {
-    this.shelf.get(piece, Math.floor(seconds / SEGMENT_SECONDS)).catch(() => undefined);
+    this.shelf.get(piece, segmentAt(seconds), this.#audible(piece)).catch(() => undefined);
   }
 
-  /** Plays from where the cursor is. */
-  async play() {
+  // The segment at a time; where it takes longer to come than to play, the next one too.
+  async #enough(piece, seconds) {
+    const number = segmentAt(seconds);
+    const began = performance.now();
+    const sounds = await this.shelf.get(piece, number, this.#audible(piece));
+    if (performance.now() - began > 1000 * SEGMENT_SECONDS) {
+      await this.shelf.get(piece, number + 1, this.#audible(piece));
+    }
+    return sounds;
+  }
+
+  /**
+   * Plays from where the cursor is.
+   * @param {{smooth?: boolean}} [options] smooth: what sounds now goes over into it, in time
+   */
+  async play({ smooth = false } = {}) {
     if (!this.piece) {
       return;
     }
     const turn = (this.turn += 1);
-    let from = onFrame(this.rest);
-    if (from >= this.piece.seconds - LEAST_LOOP) {
-      from = this.loop ? this.loop[0] : 0;
+    const old = { deck: this.deck, plan: this.plan };
+    this.rest = onFrame(this.rest);
+    if (this.rest >= this.piece.seconds - LEAST_LOOP) {
+      this.rest = this.loop ? this.loop[0] : 0;
     }
-    this.rest = from;
-    this.plan = [];
+    if (!smooth) {
+      old.deck?.end();
+      this.deck = null;
+      this.plan = [];
+    }
     this.playing = true;
-    this.waiting = true;
-    const old = this.deck;
+    this.lacking = true;
     this.handlers.onState();
     try {
       await this.#wake();
-      const deck = new Deck(this, this.piece);
-      const first = await this.shelf.get(this.piece, Math.floor((from + 1e-6) / SEGMENT_SECONDS));
+      await this.#enough(this.piece, this.rest);
       if (turn !== this.turn) {
-        deck.out.disconnect();
         return;
       }
-      old?.end();
-      this.deck = deck;
-      this.plan = [];
-      await this.#fill(turn, deck, from, first);
+      this.#turnOver(turn, smooth && old.deck ? old : null);
     } catch (error) {
       this.#fail(error, turn);
     }
+  }
+
+  #turnOver(turn, old) {
+    const soonest = Math.ceil((this.context.currentTime + LEAD_SECONDS) * RATE) / RATE;
+    let from = this.rest;
+    if (old) {
+      from = Math.min(onFrame(this.#placeAt(soonest)), this.piece.seconds);
+      old.deck.end(soonest);
+    }
+    this.deck = new Deck(this, this.piece);
+    this.plan = [];
+    this.rest = from;
+    this.#fill(turn, this.deck, from, Math.round(soonest * RATE)).catch((error) => this.#fail(error, turn));
+    this.#stock(turn, this.deck).catch(() => undefined);
   }
 
   #fail(error, turn) {
@@ -290,29 +289,30 @@ export class Player {
   }
 
   async #fill(turn, deck, from, first) {
-    let [next, sound, frame] = [from, first, null];
+    let [next, frame] = [from, first];
     const end = lengthOf(deck.piece);
     while (next < end) {
-      const number = Math.floor((next + 1e-6) / SEGMENT_SECONDS);
-      sound ??= await this.shelf.get(deck.piece, number);
+      const number = segmentAt(next);
+      const tracks = new Set(this.#audible(deck.piece));
+      const sounds = await this.#due(turn, deck, next, frame);
       if (turn !== this.turn) {
         return;
       }
-      const soonest = Math.ceil((this.context.currentTime + LEAD_SECONDS) * RATE);
-      frame = frame === null ? soonest : Math.max(frame, soonest);
+      frame = Math.max(frame, Math.ceil((this.context.currentTime + LEAD_SECONDS / 2) * RATE));
       const border = this.loop && next < this.loop[1] ? this.loop[1] : end;
       const until = Math.min((number + 1) * SEGMENT_SECONDS, border);
-      deck.schedule(sound, next - number * SEGMENT_SECONDS, until - next, frame / RATE);
-      this.plan.push({ when: frame / RATE, from: next, to: until });
+      this.plan.push({ when: frame / RATE, from: next, to: until, tracks });
+      const scheduled = deck.schedule(sounds, next - number * SEGMENT_SECONDS, until - next, frame / RATE);
       frame += Math.round((until - next) * RATE);
       next = until;
       if (this.loop && until === border && border !== end) {
         next = this.loop[0];
         deck.dip(frame / RATE);
       }
-      this.#heard();
-      sound = null;
-      await this.#until(turn, frame / RATE - AHEAD_SECONDS);
+      await scheduled;
+      this.#lack(turn, false);
+      this.#addMissing(deck);
+      await this.#until(turn, frame / RATE - SCHEDULED_SECONDS);
     }
     await this.#until(turn, frame / RATE);
     if (turn === this.turn) {
@@ -322,10 +322,45 @@ export class Player {
     }
   }
 
-  #heard() {
-    if (this.waiting) {
-      this.waiting = false;
+  // The next segment; where it is late, this is said, and the music goes on when there is enough of it.
+  async #due(turn, deck, seconds, frame) {
+    const number = segmentAt(seconds);
+    const left = frame / RATE - this.context.currentTime;
+    const late = setTimeout(() => this.#lack(turn, true), Math.max(0, 1000 * left));
+    try {
+      const sounds = await this.shelf.get(deck.piece, number, this.#audible(deck.piece));
+      if (this.lacking && turn === this.turn && this.context.currentTime * RATE > frame) {
+        await this.shelf.get(deck.piece, number + 1, this.#audible(deck.piece));
+      }
+      return sounds;
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  #lack(turn, lacking) {
+    if (turn === this.turn && this.lacking !== lacking) {
+      this.lacking = lacking;
       this.handlers.onState();
+    }
+  }
+
+  // Fetches beyond what is scheduled, one segment after the other.
+  async #stock(turn, deck) {
+    while (turn === this.turn) {
+      const tracks = this.#audible(deck.piece);
+      const here = this.position();
+      const room = MOST_AHEAD_BYTES / (Math.max(1, tracks.length) * RATE * 4);
+      const end = Math.min(here + Math.min(MOST_AHEAD_SECONDS, room), this.loop && here < this.loop[1] ? this.loop[1] : lengthOf(deck.piece));
+      let number = segmentAt(here);
+      while (number * SEGMENT_SECONDS < end && this.shelf.has(deck.piece, number, tracks)) {
+        number += 1;
+      }
+      if (number * SEGMENT_SECONDS < end) {
+        await this.shelf.get(deck.piece, number, tracks);
+      } else {
+        await this.#until(turn, this.context.currentTime + 1);
+      }
     }
   }
 
@@ -344,18 +379,21 @@ export class Player {
     this.deck = null;
     this.plan = [];
     this.playing = false;
-    this.waiting = false;
+    this.lacking = false;
     this.handlers.onState();
   }
 
-  /** Ends everything and lets the sound card go. */
-  async close() {
+  /** Stops, and lets the sound card rest until music is wanted again. */
+  pause() {
     this.stop();
-    await this.context?.close();
-    this.context = null;
+    setTimeout(() => !this.playing && this.context?.suspend(), 500);
   }
 }
 
 function onFrame(seconds) {
   return Math.round(seconds * RATE) / RATE;
+}
+
+function loudness(volume) {
+  return volume ** 2 * 1.25;
 }

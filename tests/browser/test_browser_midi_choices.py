@@ -1,0 +1,181 @@
+"""The symbolic room where things come between: other pieces, other rooms, candidates that are not kept."""
+
+import json
+import urllib.request
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tests.browser.symbolic_room import mark_of, opened, piece_id, spoken, until, value, written
+from tests.browser.waiting import wait_until
+from tests.midi_files import song
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+OpenPage = Callable[..., "Page"]
+
+
+def write(page: "Page") -> None:
+    """Press the button and wait for the candidates."""
+    page.get_by_role("button", name="Write", exact=True).click()
+    written(page)
+
+
+def held(page: "Page", address: str) -> "list[Route]":
+    """Hold requests back; returns them as they come."""
+    routes: list[Route] = []
+
+    def hold(route: "Route") -> None:
+        routes.append(route)
+
+    page.route(address, hold)
+    return routes
+
+
+def mark_bar(page: "Page", bar: int) -> None:
+    """Mark one bar by the fields."""
+    page.get_by_label("From bar").fill(str(bar))
+    page.get_by_label("To bar").fill(str(bar))
+    page.get_by_label("To bar").press("Tab")
+
+
+def one_candidate(page: "Page") -> None:
+    """Ask for one candidate only."""
+    page.locator(".settings summary").click()
+    page.get_by_role("spinbutton", name="Candidates").fill("1")
+
+
+def test_what_is_silent_is_of_one_piece(open_page: OpenPage) -> None:
+    page = opened(open_page)
+    page.get_by_role("button", name="Solo Violoncello").click()
+    file: Any = {"name": "other.mid", "mimeType": "audio/midi", "buffer": song()}
+    page.locator(".midi-bar input[type=file]").set_input_files(file)
+    until(page, "room.desk.piece.name.startsWith('other')")
+    # The piece has three tracks: with the fourth soloed, nothing at all would be heard.
+    assert value(page, "room.scene.lanes.map((lane) => lane.dim)") == [False] * 3
+    assert value(page, "room.player.isAudible(0)")
+    assert page.locator(".head-toggle[aria-pressed=true]").count() == 0
+
+
+def test_rooms_are_changed_while_the_first_piece_comes(open_page: OpenPage) -> None:
+    page = open_page("/#/audio")
+    page.locator(".room-audio h1").first.wait_for()
+    waiting = held(page, "**/api/midi/pieces/demo*")
+    for name in ("Symbolic", "Audio", "Symbolic"):
+        page.get_by_role("link", name=name).click()
+        page.locator(f".room-{'midi' if name == 'Symbolic' else 'audio'} > *").first.wait_for()
+    until(page, "room.node.isConnected")
+    while not waiting:
+        page.wait_for_timeout(25)
+    for route in waiting:
+        route.continue_()
+    until(page, "room.desk.piece && room.region && room.roll.drawn > 0")
+    assert page.locator(".room-midi .roll-lanes").is_visible()
+    page.keyboard.press("l")
+    assert value(page, "room.switches.loop"), "every key is heard once"
+    page.get_by_role("link", name="Audio").click()
+    page.locator(".room-audio h1").first.wait_for()
+    page.keyboard.press("l")
+    assert value(page, "room.switches.loop"), "the other room's keys are its own"
+
+
+def test_the_piece_that_was_asked_for_last_is_opened(open_page: OpenPage) -> None:
+    page = opened(open_page)
+    late = held(page, "**/api/midi/pieces?name=slow*")
+    chooser = page.locator(".midi-bar input[type=file]")
+    for name in ("slow.mid", "quick.mid"):
+        file: Any = {"name": name, "mimeType": "audio/midi", "buffer": song()}
+        chooser.set_input_files(file)
+    until(page, "room.desk.piece.name.startsWith('quick')")
+    with page.expect_response("**/api/midi/pieces?name=slow*"):
+        late[0].continue_()
+    page.wait_for_timeout(100)
+    assert str(value(page, "room.desk.piece.name")).startswith("quick")
+
+
+def test_candidates_are_not_lost_by_another_hole(open_page: OpenPage) -> None:
+    page = opened(open_page)
+    one_candidate(page)
+    first = piece_id(page)
+    write(page)
+    write(page)  # The same hole once more: nothing is asked.
+    shown = value(page, "room.scene.shown.id")
+    mark_bar(page, 3)
+    page.get_by_role("button", name="Write", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Keep the candidate first?")
+    assert "Bars 9 to 12, Violin I" in dialog.inner_text()
+    dialog.get_by_role("button", name="Cancel").click()
+    dialog.wait_for(state="detached")
+    assert value(page, "room.scene.shown.id") == shown
+    page.get_by_role("button", name="Write", exact=True).click()
+    dialog.get_by_role("button", name="Keep it and write").click()
+    until(page, "room.run && room.run.request.label.startsWith('Bar 3')")
+    written(page)
+    assert piece_id(page) == shown
+    assert value(page, "room.run.request.body.piece") == shown
+    assert mark_of(page) == ["bars", 3, 3, [0]]
+    page.get_by_role("button", name="New", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Write it").click()
+    dialog.get_by_role("button", name="Discard it").click()
+    until(page, "room.run && room.run.request.kind === 'compose'")
+    assert piece_id(page) == shown
+    assert first != shown
+
+
+def test_bars_that_are_not_there_yet_are_not_marked(open_page: OpenPage) -> None:
+    page = opened(open_page)
+    one_candidate(page)
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_label("Bars to write").fill("1")
+    write(page)
+    page.locator(".head-name").nth(1).click()
+    told = page.locator(".toast").filter(has_text="Keep or discard the candidates first")
+    told.wait_for()
+    page.locator(".head-name").nth(2).click()
+    assert told.count() == 1
+
+
+def test_what_is_kept_stands_on_the_shelf_and_says_how_it_was_made(open_page: OpenPage) -> None:
+    page = opened(open_page, allow=["404", "405"])
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
+    page.locator(".settings summary").click()
+    page.get_by_role("spinbutton", name="Candidates").fill("2")
+    page.get_by_label("Seed", exact=True).fill("4321")
+    write(page)
+    page.locator(".candidate").nth(1).click()
+    until(page, "room.scene.shown.id === room.run.candidates[1].piece")
+    assert "Seed 4321" in page.locator(".run-settings").inner_text()
+    page.keyboard.press("k")
+    until(page, "room.run === null && room.desk.piece.origin")
+    kept = piece_id(page)
+    assert any(one.startswith("PUT") and one.endswith(f"/api/shelf/{kept}") for one in asked)
+    said = page.locator(".run-settings").inner_text()
+    assert "inpaint bars 9-12" in said
+    assert "Seed 4321" in said
+    assert not page.locator(".toast.error").count()
+    page.get_by_role("button", name="Pieces").click()
+    row = page.get_by_role("dialog", name="Pieces").locator("li").filter(has_text="seed 4321").first
+    row.wait_for()
+    count = page.locator(".pieces li").count()
+    row.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog", name="Delete this piece?").get_by_role(
+        "button", name="Delete"
+    ).click()
+    wait_until(page, f"document.querySelectorAll('.pieces li').length === {count - 1}")
+    page.get_by_role("button", name="Close").click()
+
+
+def test_an_address_opens_a_piece_once(open_page: OpenPage, studio: str) -> None:
+    request = urllib.request.Request(f"{studio}/api/midi/pieces/demo?name=trio", method="POST")
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        trio = json.loads(answer.read())["id"]
+    page = open_page(f"/#/midi/{trio}")
+    until(page, f"room.desk.piece && room.desk.piece.id === '{trio}'")
+    file: Any = {"name": "next.mid", "mimeType": "audio/midi", "buffer": song()}
+    page.locator(".midi-bar input[type=file]").set_input_files(file)
+    until(page, "room.desk.piece.name.startsWith('next')")
+    assert spoken(page).startswith("Opened next")
+    page.reload()
+    until(page, "room.desk.piece && room.roll.drawn > 0")
+    assert str(value(page, "room.desk.piece.name")).startswith("next")
