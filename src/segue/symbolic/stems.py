@@ -29,7 +29,8 @@ LOUDEST = 0.5
 """Amplitude that the loudest moment of a piece is likely to have."""
 _CREST = 1.1
 """Peak of many voices at once by the root of the sum of their squared amplitudes, as measured."""
-_SHORTEST_WAVE_SECONDS = 0.5
+_SPARE_SECONDS = 0.1
+_MORE = 1.5
 _MOST_GAIN = 8.0
 
 Stereo = NDArray[np.float32]
@@ -59,9 +60,7 @@ class WaveCache(Waves):
         key, needed = (id(voice.region), voice.key), voice.held + voice.release
         asked, wave = self._kept.get(key, (0, np.zeros(0, np.float32)))
         if asked < needed:
-            length = int(_SHORTEST_WAVE_SECONDS * self.rate_hz)
-            while length < needed:
-                length *= 2
+            length = max(int(_MORE * asked), needed + int(_SPARE_SECONDS * self.rate_hz))
             self._size -= len(wave)
             wave = self.compute(voice.region, voice.key, length)
             self._kept[key] = (length, wave)

@@ -10,10 +10,12 @@ oscillators, pitch bend and the chorus and reverb sends; a small hall can be add
 stand when a note begins.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +40,7 @@ ROOM_DELAY_SECONDS = 0.012
 ROOM_BRIGHTNESS_HZ = 2500
 ROOM_LEVEL = 0.28
 OPEN_FILTER_CENTS = 13000
+MAX_CACHED_SPECTRA = 16
 
 Wave = NDArray[np.float32]
 
@@ -155,23 +158,17 @@ def voices_of(
     """
     voices: list[Voice] = []
     rows = _merged(notes, np.zeros(len(notes), np.int64) if parts is None else parts, rate_hz)
+    layers = lru_cache(maxsize=4096)(partial(_layers, font, rate_hz))
     for note in rows:
         start, held, pitch, velocity, program, is_drum, gain, pan, part = note
-        for region in font.regions(int(program), is_drum=bool(is_drum)):
-            if not region.keys[0] <= pitch <= region.keys[1]:
-                continue
-            if not region.velocities[0] <= velocity <= region.velocities[1]:
-                continue
-            release_s = region.volume_envelope(int(pitch)).release_s * SILENCE_DB / DECAY_RANGE_DB
-            release = int(np.clip(release_s, MIN_RELEASE_SECONDS, MAX_RELEASE_SECONDS) * rate_hz)
-            angle = (1 + float(np.clip(pan + region.pan, -1, 1))) * np.pi / 4
-            loudness = gain * (velocity / 127) ** 2 * region.gain
-            left, right = loudness * np.cos(angle), loudness * np.sin(angle)
-            group = (program, is_drum, region.exclusive_class) if region.exclusive_class else ()
+        loud = gain * (velocity / 127) ** 2
+        for layer in layers((int(program), bool(is_drum)), int(pitch), int(velocity)):
+            angle = (1 + min(max(pan + layer.pan, -1.0), 1.0)) * math.pi / 4
+            left, right = loud * layer.gain * math.cos(angle), loud * layer.gain * math.sin(angle)
             voices.append(
                 Voice(
-                    region, int(pitch), int(start), int(held), release, float(left), float(right),
-                    group, int(part),
+                    layer.region, int(pitch), int(start), int(held), layer.release, left, right,
+                    layer.choke_group, int(part),
                 )
             )  # fmt: skip
         if len(voices) > MAX_LAYERS * len(rows):
@@ -180,6 +177,34 @@ def voices_of(
                 f"is damaged, or not meant to be played: name another one."
             )
     return _choke(voices, int(CHOKE_SECONDS * rate_hz))
+
+
+class _Layer(NamedTuple):
+    """What one region does for all notes of a key and velocity; see `Voice`."""
+
+    region: Region
+    gain: float
+    pan: float
+    release: int
+    choke_group: tuple[float, ...]
+
+
+def _layers(
+    font: SoundFont, rate_hz: int, kit: tuple[int, bool], pitch: int, velocity: int
+) -> list[_Layer]:
+    """Return what sounds when a key is struck; `kit` is the program, and whether it has drums."""
+    program, is_drum = kit
+    found = []
+    for region in font.regions(program, is_drum=is_drum):
+        if not region.keys[0] <= pitch <= region.keys[1]:
+            continue
+        if not region.velocities[0] <= velocity <= region.velocities[1]:
+            continue
+        release_s = region.volume_envelope(pitch).release_s * SILENCE_DB / DECAY_RANGE_DB
+        release = int(np.clip(release_s, MIN_RELEASE_SECONDS, MAX_RELEASE_SECONDS) * rate_hz)
+        group = (program, is_drum, region.exclusive_class) if region.exclusive_class else ()
+        found.append(_Layer(region, region.gain, region.pan, release, group))
+    return found
 
 
 def _merged(
@@ -285,29 +310,24 @@ class Waves:
             length = min(length, int((len(sample.frames) - 1) / step))
         base = region.value(sf.CUTOFF)
         swing = region.value(sf.ENVELOPE_TO_CUTOFF)
-        wave = self._resample(region, sample, step, length, cutoff_cents=base)
+        index, x = _places(sample, step, length)
+        wave = _interpolated(self._filtered(region, sample, step, base), index, x)
         if swing and (base < OPEN_FILTER_CENTS or base + swing < OPEN_FILTER_CENTS):
-            opened = self._resample(region, sample, step, length, cutoff_cents=base + swing)
-            blend = _filter_curve(region.filter_envelope, length, self._rate_hz)
-            wave += blend * (opened - wave)
-        return wave * _volume_curve(region.volume_envelope(key), length, self._rate_hz)
+            opened = _interpolated(self._filtered(region, sample, step, base + swing), index, x)
+            opened -= wave
+            opened *= _filter_curve(region.filter_envelope, length, self._rate_hz)
+            wave += opened
+        wave *= _volume_curve(region.volume_envelope(key), length, self._rate_hz)
+        return wave
 
-    def _resample(
-        self, region: Region, sample: Sample, step: float, length: int, *, cutoff_cents: int
-    ) -> Wave:
-        """Return `length` frames of a sample, filtered and read at `step` frames a frame."""
-        frames, loop = _unrolled(sample)
-        frames = _filtered(
-            frames,
+    def _filtered(self, region: Region, sample: Sample, step: float, cutoff_cents: int) -> Wave:
+        """Return the frames of a sample, unrolled, as they are filtered to be read at `step`."""
+        return _filtered(
+            sample,
             cutoff=_hertz(cutoff_cents) / (self._rate_hz * step),
             resonance_db=region.value(sf.RESONANCE) / 10,
             limit=0.5 / step,
         )
-        place = np.arange(length, dtype=np.float64) * step
-        if loop is not None:
-            beyond = place >= loop[1]
-            place[beyond] = loop[0] + (place[beyond] - loop[0]) % (loop[1] - loop[0])
-        return _interpolated(frames, place)
 
 
 def _pitch_step(region: Region, sample: Sample, key: int) -> float:
@@ -329,36 +349,57 @@ def _hertz(absolute_cents: int) -> float:
     return float(8.176 * 2 ** (np.clip(absolute_cents, 1500, 13500) / 1200))
 
 
-def _unrolled(sample: Sample) -> tuple[Wave, tuple[int, int] | None]:
-    """Return the frames with more of the loop behind them, and the loop moved into that part.
+def _places(sample: Sample, step: float, length: int) -> tuple[NDArray[np.intp], Wave]:
+    """Return the frames of an unrolled sample that are read, whole numbers and what is beyond."""
+    place = np.arange(length, dtype=np.float64)
+    place *= step
+    if sample.loop is not None:
+        start, end = (frame + SETTLING_FRAMES for frame in sample.loop)
+        looped = place[int(np.searchsorted(place, end)) :]
+        looped -= start
+        np.remainder(looped, end - start, out=looped)
+        looped += start
+    index = place.astype(np.intp)
+    place -= index
+    return index, place.astype(np.float32)
 
-    The filter has settled by then, so the loop closes without a click.
+
+def _unrolled(sample: Sample) -> Wave:
+    """Return the frames with more of the loop behind them.
+
+    The loop is read from that part: the filter has settled by then, so it closes without a click.
     """
     if sample.loop is None:
-        return sample.frames, None
+        return sample.frames
     start, end = sample.loop
-    size = end - start
-    settled = SETTLING_FRAMES
-    place = np.arange(end + settled + LOOP_MARGIN_FRAMES)
-    place[end:] = start + (place[end:] - start) % size
-    return sample.frames[place], (start + settled, end + settled)
+    place = np.arange(end + SETTLING_FRAMES + LOOP_MARGIN_FRAMES)
+    place[end:] = start + (place[end:] - start) % (end - start)
+    return sample.frames[place]
 
 
-def _filtered(frames: Wave, *, cutoff: float, resonance_db: float, limit: float) -> Wave:
-    """Return `frames` through a resonant low-pass of second order, and without aliases.
+@lru_cache(maxsize=MAX_CACHED_SPECTRA)
+def _spectrum(sample: Sample) -> tuple[Wave, int, NDArray[np.complexfloating]]:
+    """Return the frames of a sample, unrolled, and their transform with its size."""
+    frames = _unrolled(sample)
+    size = 1 << (len(frames) + 512).bit_length()
+    return frames, size, np.fft.rfft(frames, size)
+
+
+def _filtered(sample: Sample, *, cutoff: float, resonance_db: float, limit: float) -> Wave:
+    """Return an unrolled sample through a resonant low-pass of second order, and without aliases.
 
     Args:
-        frames: sound.
+        sample: sound.
         cutoff: corner frequency in cycles per frame.
         resonance_db: height of the peak at the corner above the passband.
         limit: nothing above this frequency, in cycles per frame, is kept.
     """
     is_open = cutoff >= min(limit, 0.45)
     if is_open and limit >= 0.5:
-        return frames
-    size = 1 << (len(frames) + 512).bit_length()
-    spectrum = np.fft.rfft(frames, size)
+        return _unrolled(sample)
+    frames, size, spectrum = _spectrum(sample)
     frequency = np.fft.rfftfreq(size)
+    spectrum = spectrum.copy()
     if not is_open:
         ratio = frequency / cutoff
         quality = 10 ** ((np.clip(resonance_db, 0, 96) - 3.01) / 20)
@@ -367,18 +408,26 @@ def _filtered(frames: Wave, *, cutoff: float, resonance_db: float, limit: float)
     return np.fft.irfft(spectrum, size)[: len(frames)].astype(np.float32)
 
 
-def _interpolated(frames: Wave, place: NDArray[np.float64]) -> Wave:
-    """Return the sound between the frames, by cubic Hermite interpolation."""
+def _interpolated(frames: Wave, index: NDArray[np.intp], x: Wave) -> Wave:
+    """Return the sound between the frames, by cubic Hermite interpolation.
+
+    Args:
+        frames: of the sound.
+        index: the frames at or before the places that are read.
+        x: how far behind them, 0 to 1.
+    """
     padded = np.concatenate([frames[:1], frames, np.zeros(3, np.float32)])
-    index = place.astype(np.int64)
-    x = (place - index).astype(np.float32)
-    before, here, after, beyond = (padded[index + i] for i in range(4))
+    before, here, after, beyond = (padded[i : len(frames) + i] for i in range(4))
     slope = 0.5 * (after - before)
     end_slope = 0.5 * (beyond - here)
     rise = here - after
     cubic = 2 * rise + slope + end_slope
     square = -3 * rise - 2 * slope - end_slope
-    return ((cubic * x + square) * x + slope) * x + here
+    result = cubic[index]
+    for term in (square, slope, here):
+        result *= x
+        result += term[index]
+    return result
 
 
 def _volume_curve(envelope: Envelope, length: int, rate_hz: int) -> Wave:
