@@ -53,7 +53,7 @@ def test_no_example_is_left_out() -> None:
     languages = [match[1] for match in FENCE.finditer(TEXT)]
     assert len(languages) == TEXT.count("\n```") / 2
     assert set(languages) == {"bash", "console", "python", "text"}
-    assert (languages.count("bash"), languages.count("python")) == (5, 2)
+    assert (languages.count("bash"), languages.count("python")) == (6, 2)
     assert all(ADDRESS in text for text in blocks("python"))
 
 

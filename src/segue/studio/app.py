@@ -51,7 +51,12 @@ def create_app(settings: StudioSettings, *, late: bool = False) -> FastAPI:
         BundleError: a folder of `settings.bundles` is no bundle that fits.
     """
     limits, private = settings.limits, _private(settings)
-    store = Store(settings.folder, max_bytes=limits.stored_bytes, max_items=limits.stored_items)
+    store = Store(
+        settings.folder,
+        max_bytes=limits.stored_bytes,
+        max_items=limits.stored_items,
+        max_unlisted=limits.unlisted_items,
+    )
     jobs = Jobs(settings.folder / "jobs", limits, private=private, admit=store.check_room)
     app = FastAPI(
         title="Segue studio",
@@ -131,7 +136,8 @@ async def follow_job(request: Request, job_id: str) -> Response:
     """Follow a job by server-sent events: everything from the beginning, then live, to its end.
 
     Their data is JSON: `state` {state, position}; `begin` {piece, region}, where a piece is
-    written; `notes` {candidate, notes}; `progress` {done, total}; `result`; `error` {kind,
+    written; `notes` {candidate, notes}; `drop` {candidate, track}, whose notes so far are to be
+    forgotten, for they are written once more; `progress` {done, total}; `result`; `error` {kind,
     message}; the last is `end` {state}. Their ids count up, and `Last-Event-ID` is honoured.
     Of a job that has told very much, the oldest notes and progress are not kept; the result is
     always whole.
@@ -152,6 +158,16 @@ async def follow_job(request: Request, job_id: str) -> Response:
 async def list_shelf(request: Request) -> list[dict[str, Any]]:
     """List what is on the shelf, newest first."""
     return studio_of(request).store.listed()
+
+
+@router.put("/shelf/{item}", tags=["shelf"], status_code=204)
+def put_on_shelf(request: Request, item: str) -> None:
+    """Put an item on the shelf, such as a candidate that is not the likeliest one.
+
+    What stands on no shelf is there for a while: the newest of it, as many as the limit
+    `unlisted_items` says.
+    """
+    studio_of(request).store.keep(item)
 
 
 @router.delete("/shelf/{item}", tags=["shelf"], status_code=204)

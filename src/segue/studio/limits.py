@@ -89,6 +89,9 @@ class Limits(StrictModel):
     stored_items: Count = 2000
     """Pieces and recordings on the shelf, and those that belong to them."""
 
+    unlisted_items: Count = 1000
+    """Pieces that stand on no shelf, such as further candidates; the oldest go first."""
+
     request_seconds: Seconds = 120.0
     """How long the body of one request may take to come in."""
 

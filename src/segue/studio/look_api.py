@@ -108,7 +108,9 @@ def training_facts(config: dict[str, Any], card: str = "") -> dict[str, str] | N
     """
     known = _flat(config.get("training")) or _table_of_facts(card)
     facts = {"recipe": config.get("recipe"), **known}
-    facts |= {"objective": config.get("objective"), "licence": config.get("licence")}
+    facts["objective"] = config.get("objective")
+    if not any(str(name).startswith("licence") for name in facts):
+        facts["licence"] = config.get("licence")
     told = {name.replace("_", " "): _word(value) for name, value in facts.items() if value}
     return told or None
 

@@ -14,7 +14,7 @@ from segue.studio.names import result_name
 from segue.studio.piece_json import region_as_json, rows_of_notes
 from segue.studio.playing import PIECE_FILE, Pieces
 from segue.studio.store import Store
-from segue.symbolic.generate import BarStarted, Event, NoteWritten
+from segue.symbolic.generate import BarStarted, Event, NotesDropped, NoteWritten
 from segue.symbolic.inpaint import Filling, inpaint
 from segue.symbolic.live import LiveNotes
 from segue.symbolic.loaded import MidiModel
@@ -119,7 +119,7 @@ class Writing:
         summary: dict[str, Any],
         gain: float | None,
     ) -> str:
-        """Add a candidate and return its id."""
+        """Add a candidate and return its id; the likeliest one stands on the shelf."""
         new_notes, log_probs = filling.note_log_probs
         origin = {
             "job": job,
@@ -152,7 +152,7 @@ class Writing:
             ORIGIN_FILE: json.dumps(origin).encode(),
         }
         loudness = {} if gain is None else {"gain": gain}
-        return self.store.add("piece", meta | loudness, _writer(files), listed=True)
+        return self.store.add("piece", meta | loudness, _writer(files), listed=summary["rank"] == 1)
 
 
 class Telling:
@@ -184,7 +184,11 @@ class Telling:
             self._advance()
         if isinstance(event, NoteWritten):
             self._waiting.setdefault(event.candidate, []).append(event)
-        if self._waiting and time.monotonic() >= self._due:
+        if isinstance(event, NotesDropped):
+            self.flush()
+            for track in self._live.tracks_of(event.program):
+                self._handle.tell("drop", {"candidate": event.candidate, "track": track})
+        elif self._waiting and time.monotonic() >= self._due:
             self.flush()
 
     def flush(self) -> None:

@@ -46,13 +46,16 @@ class Store:
     read is left where it is and not shown.
     """
 
-    def __init__(self, folder: Path, *, max_bytes: int, max_items: int) -> None:
+    def __init__(
+        self, folder: Path, *, max_bytes: int, max_items: int, max_unlisted: int = 1000
+    ) -> None:
         """Open or make the store.
 
         Args:
             folder: where the items are.
             max_bytes: size of all items together.
             max_items: number of items, unlisted ones included.
+            max_unlisted: number of items that do not stand on the shelf.
 
         Raises:
             DataError: the folder cannot be written.
@@ -60,6 +63,7 @@ class Store:
         self._items_folder = folder / "items"
         self._staging = folder / "staging"
         self._max_bytes, self._max_items = max_bytes, max_items
+        self._max_unlisted = max_unlisted
         self._lock = threading.RLock()
         self._used: dict[str, float] = {}
         try:
@@ -100,10 +104,10 @@ class Store:
                 **meta,
                 **dict(zip(_OWN_KEYS, (item, kind, listed, now(), size), strict=True)),
             }
-            (stage / META_NAME).write_text(json.dumps(entry, allow_nan=False), encoding="utf-8")
+            _write_meta(stage, entry)
             _flush(stage)
             with self._lock:
-                self._make_room(size)
+                self._make_room(size, listed=listed)
                 stage.rename(self._items_folder / item)
                 self._items[item] = entry
                 self._used[item] = time.monotonic()
@@ -145,7 +149,8 @@ class Store:
         """
         with self._lock:
             known = item in self._items
-            self._used[item] = time.monotonic() if known else 0.0
+            if known:
+                self._used[item] = time.monotonic()
         path = self._items_folder / item / name
         if not (known and _NAME.fullmatch(name) and name != META_NAME and path.is_file()):
             raise NotFound("There is no such file. It may have been removed.")
@@ -157,6 +162,25 @@ class Store:
             found = [dict(entry) for entry in self._items.values() if entry["listed"]]
         return sorted(found, key=lambda entry: entry["created"], reverse=True)
 
+    def keep(self, item: str) -> None:
+        """Put an item on the shelf; one that stands there stays.
+
+        Raises:
+            NotFound: there is no such item.
+            TooLarge: the disk is full.
+        """
+        with self.scratch() as stage, self._lock:
+            entry = self._items.get(item)
+            if entry is None:
+                raise _no_such_item()
+            if entry["listed"]:
+                return
+            entry = {**entry, "listed": True}
+            _write_meta(stage, entry)
+            _flush(stage)
+            (stage / META_NAME).replace(self._items_folder / item / META_NAME)
+            self._items[item] = entry
+
     def remove(self, item: str) -> None:
         """Remove an item from the shelf and from the disk.
 
@@ -165,7 +189,7 @@ class Store:
         """
         with self._lock:
             if self._items.pop(item, None) is None:
-                raise NotFound("There is no such item on the shelf. It may have been removed.")
+                raise _no_such_item()
             self._used.pop(item, None)
         self._discard(item)
 
@@ -181,8 +205,9 @@ class Store:
         if size >= self._max_bytes or len(kept) >= self._max_items:
             raise self._no_room()
 
-    def _make_room(self, size: int) -> None:
+    def _make_room(self, size: int, *, listed: bool) -> None:
         """Remove unlisted items, oldest first, until a new one fits; the lock is held."""
+        num_unlisted = sum(not entry["listed"] for entry in self._items.values()) + (not listed)
         total = sum(entry["size_bytes"] for entry in self._items.values())
         newest = time.monotonic() - IN_USE_SECONDS
         spare = [
@@ -190,12 +215,17 @@ class Store:
             for item, entry in self._items.items()
             if not entry["listed"] and self._used.get(item, 0.0) < newest
         ]
+
+        def fits() -> bool:
+            return total + size <= self._max_bytes and len(self._items) < self._max_items
+
         for _, item in sorted(spare):
-            if total + size <= self._max_bytes and len(self._items) < self._max_items:
+            if fits() and num_unlisted <= self._max_unlisted:
                 return
             total -= self._items[item]["size_bytes"]
+            num_unlisted -= 1
             self.remove(item)
-        if total + size > self._max_bytes or len(self._items) >= self._max_items:
+        if not fits():
             raise self._no_room()
 
     def _no_room(self) -> TooLarge:
@@ -237,6 +267,17 @@ def _read_meta(folder: Path) -> dict[str, Any]:
     if entry["id"] != folder.name:
         raise ValueError("it has the name of another item")
     return entry
+
+
+def _write_meta(folder: Path, entry: Mapping[str, Any]) -> None:
+    """Write an item's meta data into a folder."""
+    text = json.dumps(entry, allow_nan=False)
+    (folder / META_NAME).write_text(text, encoding="utf-8")
+
+
+def _no_such_item() -> NotFound:
+    """Say that an item is not there."""
+    return NotFound("There is no such item on the shelf. It may have been removed.")
 
 
 def _flush(folder: Path) -> None:

@@ -89,6 +89,14 @@ class NoteWritten:
     log_prob: float = 0.0
 
 
+@dataclass(frozen=True)
+class NotesDropped:
+    """What a candidate wrote for an instrument was taken out again: it is written once more."""
+
+    candidate: int
+    program: int
+
+
 @dataclass(frozen=True, eq=False)
 class Finished:
     """A candidate is complete."""
@@ -96,7 +104,7 @@ class Finished:
     candidate: Candidate
 
 
-Event = BarStarted | NoteWritten | Finished
+Event = BarStarted | NoteWritten | NotesDropped | Finished
 
 
 def generate(

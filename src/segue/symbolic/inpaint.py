@@ -22,6 +22,7 @@ from segue.symbolic.generate import (
     Candidate,
     Event,
     Finished,
+    NotesDropped,
     NoteWritten,
     generate_events,
 )
@@ -213,6 +214,7 @@ def inpaint(
         forgotten = [draft for draft in drafts if work.has_forgotten(program, draft)]
         for draft in forgotten:
             draft.drop(program)
+            report(NotesDropped(draft.number, program))
         for step in work.passes((program,)) if forgotten else ():
             work.run(number, step, forgotten, report)
             number += 1

@@ -70,9 +70,13 @@ class LiveNotes:
         new, _ = new_notes(self._piece, self._region, self._vocabulary, self._bars, notes, owners)
         return new
 
+    def tracks_of(self, program: int) -> tuple[int, ...]:
+        """Return the tracks on which notes of an instrument are shown."""
+        return self._tracks_of.get(program, self._region.tracks)
+
     def _owner(self, program: int, pitch: int) -> int:
         """Return the track that a note is shown on."""
-        tracks = self._tracks_of.get(program, self._region.tracks)
+        tracks = self.tracks_of(program)
         if len(tracks) == 1 or program not in self._registers:
             return tracks[0]
         alone = share(np.zeros(1, np.int64), np.array([pitch]), self._registers[program])

@@ -196,4 +196,8 @@ def test_facts_of_training_come_from_the_config_or_the_card() -> None:
     assert training_facts({"licence": "MIT"}, card) == {
         "hardware": "one core", "hours": "2", "licence": "MIT",
     }  # fmt: skip
+    card = card.replace("hours | 2", "licence of the weights | CC0")
+    assert training_facts({"licence": "MIT"}, card) == {
+        "hardware": "one core", "licence of the weights": "CC0",
+    }  # fmt: skip
     assert training_facts({}) is None

@@ -22,7 +22,7 @@ from segue.studio.names import clean_name, result_name
 from segue.studio.piece_json import piece_as_json
 from segue.studio.playing import Kept
 from segue.symbolic.demo_piece import demo_piece
-from segue.symbolic.generate import BarStarted, NoteWritten
+from segue.symbolic.generate import BarStarted, NotesDropped, NoteWritten
 from segue.symbolic.notes import NEW_NOTE_FIELDS
 from segue.symbolic.score import Piece
 
@@ -220,6 +220,17 @@ def test_going_on_has_a_canvas_of_its_own(
     assert canvas["id"] not in [item["id"] for item in client.get("/api/shelf").json()]
 
 
+def test_the_likeliest_candidate_stands_on_the_shelf_and_what_is_kept(
+    client: httpx.Client, filled: dict[str, Any]
+) -> None:
+    best, other = (candidate["piece"] for candidate in filled["result"]["candidates"])
+    shelf = [item["id"] for item in client.get("/api/shelf").json()]
+    assert best in shelf
+    assert other not in shelf
+    assert client.put(f"/api/shelf/{other}").status_code == 204
+    assert other in [item["id"] for item in client.get("/api/shelf").json()]
+
+
 def test_a_piece_from_nothing(client: httpx.Client) -> None:
     asked = {"instruments": ["piano", "drums", 33], "bars": 2, "meter": "3/4", "tempo": 90}
     result = done(client, "/api/midi/compose", candidates=1, **asked)["result"]
@@ -249,20 +260,41 @@ def test_a_job_is_cancelled(client: httpx.Client) -> None:
     assert ended(client, job["id"])["state"] == "cancelled"
 
 
+class Heard:
+    """A handle that keeps what is told."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+
+    def check(self) -> None: ...
+
+    def tell(self, event: str, data: Any) -> None:
+        self.events.append((event, data))
+
+
+class Live:
+    """Notes on the ticks of no piece."""
+
+    def placed(self, events: list[NoteWritten]) -> np.ndarray:
+        return np.zeros(len(events), NEW_NOTE_FIELDS)
+
+    def tracks_of(self, program: int) -> tuple[int, ...]:
+        return program, program + 1
+
+
+def test_notes_that_are_written_once_more_are_dropped_after_they_were_told() -> None:
+    heard = Heard()
+    telling = Telling(heard, Live(), lambda count=1: None, 0)  # type: ignore[arg-type]
+    for program in (7, 7, 2):
+        telling(NoteWritten(1, 0, 0, 0, program, 60, 0, 0))
+    telling(NotesDropped(1, 7))
+    assert [name for name, _ in heard.events] == ["notes", "notes", "drop", "drop"]
+    assert [data for _, data in heard.events[2:]] == [
+        {"candidate": 1, "track": 7}, {"candidate": 1, "track": 8},
+    ]  # fmt: skip
+
+
 def test_notes_are_told_in_batches() -> None:
-    class Heard:
-        def __init__(self) -> None:
-            self.events: list[Any] = []
-
-        def check(self) -> None: ...
-
-        def tell(self, event: str, data: Any) -> None:
-            self.events.append((event, data))
-
-    class Live:
-        def placed(self, events: list[NoteWritten]) -> np.ndarray:
-            return np.zeros(len(events), NEW_NOTE_FIELDS)
-
     heard, bars = Heard(), []
     telling = Telling(heard, Live(), lambda count=1: bars.append(count), 1)  # type: ignore[arg-type]
     telling(BarStarted(0, 0))

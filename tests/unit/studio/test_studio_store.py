@@ -17,8 +17,8 @@ from segue.studio.server import LOCK_NAME, locked
 from segue.studio.store import META_NAME, Store
 
 
-def opened(folder: Path, *, max_bytes: int = 1_000_000, max_items: int = 100) -> Store:
-    return Store(folder, max_bytes=max_bytes, max_items=max_items)
+def opened(folder: Path, **limits: int) -> Store:
+    return Store(folder, **{"max_bytes": 1_000_000, "max_items": 100, **limits})
 
 
 def writer(content: bytes = b"notes", name: str = "piece.mid") -> Any:
@@ -239,6 +239,31 @@ def test_what_was_just_asked_for_is_not_removed_to_make_room(tmp_path: Path) -> 
     assert on_disk(tmp_path) == {hidden}
 
 
+@pytest.mark.usefixtures("old")
+def test_of_what_stands_on_no_shelf_the_newest_stay(tmp_path: Path) -> None:
+    store = opened(tmp_path, max_unlisted=2)
+    kept = [add(store), add(store, listed=False)]
+    store.keep(kept[1])
+    hidden = [add(store, listed=False) for _ in range(4)]
+    assert on_disk(tmp_path) == {*kept, *hidden[2:]}
+    last = add(store)
+    assert on_disk(tmp_path) == {*kept, *hidden[2:], last}
+
+
+def test_what_is_put_on_the_shelf_stands_there_after_a_restart(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    item = add(store, listed=False, seconds=2.0)
+    before = store.meta(item, kind="piece")
+    store.keep(item)
+    store.keep(item)
+    again = opened(tmp_path)
+    assert again.listed() == store.listed() == [{**before, "listed": True}]
+    assert again.path(item, "piece.mid").read_bytes() == b"notes"
+    assert not list((tmp_path / "staging").iterdir())
+    with pytest.raises(NotFound):
+        store.keep("0123456789abcdef")
+
+
 def test_a_folder_that_cannot_be_used_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="Cannot use the folder"):
@@ -264,8 +289,11 @@ def test_a_folder_under_a_file_is_said(tmp_path: Path) -> None:
 
 def test_over_http_the_shelf_is_listed_and_cleared(tmp_path: Path) -> None:
     with served(tmp_path) as studio:
-        item = add(studio.studio.store, seconds=2.0)
+        item = add(studio.studio.store, listed=False, seconds=2.0)
         add(studio.studio.store, listed=False)
+        assert httpx.get(f"{studio.url}/api/shelf").json() == []
+        assert httpx.put(f"{studio.url}/api/shelf/{item}").status_code == 204
+        assert httpx.put(f"{studio.url}/api/shelf/0123456789abcdef").status_code == 404
         listed = httpx.get(f"{studio.url}/api/shelf").json()
         assert [(entry["id"], entry["seconds"]) for entry in listed] == [(item, 2.0)]
         assert httpx.delete(f"{studio.url}/api/shelf/{item}").status_code == 204

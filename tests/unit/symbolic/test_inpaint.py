@@ -8,7 +8,7 @@ from tests.midi_files import at_ticks, midi, off, on, program, song, tempo
 
 from segue.core.region import Region
 from segue.errors import BundleError, SettingError
-from segue.symbolic.generate import BarStarted, Finished, NoteWritten
+from segue.symbolic.generate import BarStarted, Event, Finished, NotesDropped, NoteWritten
 from segue.symbolic.inpaint import inpaint
 from segue.symbolic.loaded import MidiModel
 from segue.symbolic.sampling import SamplingSettings
@@ -305,7 +305,13 @@ def test_an_instrument_that_was_forgotten_is_written_alone():
     model = fake_model()
     forgetful = Forgetful(model)
     model = replace(model, decoder=forgetful)
-    found = fill(Region(None, 2, 4), model=model)[0]
+    events: list[Event] = []
+    found = fill(Region(None, 2, 4), model=model, on_event=events.append)[0]
     new = found.piece.notes[notes_inside(found.piece, found.region)]
     assert set(new["track"].tolist()) == {0, 1, 2}
     assert len(forgetful.calls) > 1
+    dropped = [index for index, event in enumerate(events) if isinstance(event, NotesDropped)]
+    assert dropped
+    for index in dropped:
+        told = [e for e in events[index:] if isinstance(e, NoteWritten)]
+        assert events[index].program in {event.program for event in told}
