@@ -5,13 +5,14 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.browser.symbolic_room import mark_of, opened, piece_id, place, until, value, written
 from tests.midi_files import song
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Request, Route
 
 OpenPage = Callable[..., "Page"]
 DESK, TABLET = (1280, 720), (820, 1180)
@@ -219,3 +220,95 @@ def test_a_dropped_file_and_earlier_pieces(open_page: OpenPage) -> None:
     page.get_by_role("button", name="Pieces").click()
     dialog.get_by_text("dropped").first.click()
     until(page, "room.desk.piece.name.startsWith('dropped')")
+
+
+def test_only_what_is_heard_and_new_is_fetched(open_page: OpenPage) -> None:
+    page = opened(open_page)
+    asked: list[tuple[str, str, str]] = []
+
+    def note(request: "Request") -> None:
+        if "/stems?" in request.url:
+            parts = urlsplit(request.url)
+            query = parse_qs(parts.query)
+            for track in query["tracks"][0].split(","):
+                asked.append((parts.path.split("/")[-2], query["start"][0], track))
+
+    page.on("request", note)
+    original = piece_id(page)
+    page.get_by_role("button", name="Mute Viola").click()
+    page.locator(".midi-transport .play").click()
+    until(page, PLAYS)
+    assert {(piece, track) for piece, _, track in asked} == {(original, each) for each in "013"}
+    page.get_by_role("button", name="Mute Viola").click()
+    assert value(page, "room.player.plan.every((step) => step.tracks.has(2))")
+    until(page, "room.player.deck.sources.size >= 4")
+    assert (original, "0", "2") in asked, "a track that is heard again joins"
+    page.locator(".midi-transport .play").click()
+    write = page.get_by_role("button", name="Write", exact=True)
+    write.click()
+    written(page)
+    page.locator(".midi-transport .play").click()
+    until(page, PLAYS)
+    best = value(page, "room.run.candidates[0].piece")
+    of_candidate = {track for piece, _, track in asked if piece == best}
+    assert of_candidate == {"0"}, "the other tracks sound as in the original"
+    page.get_by_role("button", name="A Original").click()
+    until(page, f"room.player.deck.piece.id === '{original}'")
+    assert len(asked) == len(set(asked)), "nothing is fetched twice"
+
+
+def test_late_sound_is_said_and_does_not_run_on(open_page: OpenPage) -> None:
+    page = opened(open_page)
+    page.locator(".midi-transport .play").click()
+    until(page, PLAYS)
+    held: list[Route] = []
+    released: list[bool] = []
+
+    def hold(route: "Route") -> None:
+        if released:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/stems?start=6*", hold)
+    page.evaluate("() => window.segue.midi.player.seek(60)")
+    assert value(page, "room.player.deck") is None, "what was heard ends with the jump"
+    page.get_by_text("Loading sound").wait_for()
+    assert value(page, "room.player.position()") == 60
+    until(page, "room.player.waiting")
+    released.append(True)
+    for route in held:
+        route.continue_()
+    until(page, PLAYS)
+    assert page.get_by_text("Loading sound").count() == 0
+    until(page, "room.player.position() > 60.2")
+
+
+def test_the_loop_is_gone_back_to(open_page: OpenPage) -> None:
+    page = opened(open_page)
+    page.locator("body").press("f")
+    page.evaluate("() => window.segue.midi.player.seek(50)")
+    page.locator(".midi-transport .play").click()
+    until(page, PLAYS)
+    page.locator("body").press("l")
+    start, end = value(page, "room.player.loop")
+    until(page, PLAYS)
+    assert start - 0.01 <= value(page, "room.player.position()") <= end
+    # While a mark is being dragged, the loop stays where it is.
+    page.mouse.move(*place(page, 2.5, 0.5))
+    page.mouse.down()
+    page.mouse.move(*place(page, 3.5, 0.5), steps=3)
+    assert mark_of(page)[1:3] == [2, 3]
+    assert value(page, "room.player.loop") == [start, end]
+    page.mouse.up()
+    assert value(page, "room.player.loop")[0] == pytest.approx(
+        value(page, "room.scene.piece.secondsAt(1920)"), abs=1e-3
+    )
+
+
+def test_volume_counts_before_the_first_sound(open_page: OpenPage) -> None:
+    page = opened(open_page)
+    page.locator(".midi-volume input").fill("0.2")
+    page.locator(".midi-transport .play").click()
+    until(page, PLAYS)
+    assert value(page, "room.player.master.gain.value") == pytest.approx(0.2**2 * 1.25, abs=1e-4)
