@@ -218,6 +218,8 @@ async function start() {
     event.preventDefault();
     root.focus();
   });
+  // The room's modules come while the server is asked what it offers.
+  ROOMS[roomOf(location.hash)].load().catch(() => undefined);
   try {
     state.info = await api.info();
   } catch (error) {
