@@ -66,7 +66,9 @@ class JobAnswer(_Answer):
     """Where it failed or was interrupted."""
 
     result: dict[str, Any] | None
-    """Where it is done."""
+    """Where it is done: of notes `before` (id of the piece that was filled), `region` and `candidates`,
+    the likeliest first, each with `piece` (an id), `rank`, `number`, `num_notes` and
+    `log_prob_per_note`; of sound `recording` (an id)."""
 
 
 class ShelfItem(BaseModel):

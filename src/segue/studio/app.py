@@ -131,7 +131,15 @@ def cancel_job(request: Request, job_id: str) -> dict[str, Any]:
     return studio_of(request).jobs.cancel(job_id).answer()
 
 
-@router.get("/jobs/{job_id}/events", tags=["jobs"], response_class=StreamingResponse)
+@router.get(
+    "/jobs/{job_id}/events",
+    tags=["jobs"],
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        204: {"description": "The job has ended, and its last event was seen before."},
+    },
+)
 async def follow_job(request: Request, job_id: str) -> Response:
     """Follow a job by server-sent events: everything from the beginning, then live, to its end.
 

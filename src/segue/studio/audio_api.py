@@ -21,7 +21,7 @@ from segue.studio import audio_jobs
 from segue.studio.answers import ERRORS, JobAnswer
 from segue.studio.audio_jobs import WAV_FILE, Make, Sounding
 from segue.studio.context import client_of, studio_of
-from segue.studio.limits import check_at_most
+from segue.studio.limits import Limits, check_at_most
 from segue.studio.names import attachment, clean_name, with_ending
 from segue.studio.playing import Kept
 from segue.studio.problems import TooLarge
@@ -73,7 +73,11 @@ def get_recording(request: Request, item: str) -> dict[str, Any]:
     return _answer(request, item)
 
 
-@router.get("/recordings/{item}/file", response_class=Response, responses=file_answer("audio/wav"))
+@router.get(
+    "/recordings/{item}/file",
+    response_class=Response,
+    responses=file_answer("audio/wav", "audio/flac"),
+)
 async def get_file(
     request: Request, item: str, kind: SoundKind = "wav", *, download: bool = False
 ) -> Response:
@@ -233,7 +237,7 @@ def _opened(request: Request, path: Path, name: str) -> dict[str, Any]:
     """
     studio = studio_of(request)
     try:
-        _check_sound(path, studio.limits.audio_seconds)
+        _check_sound(path, studio.limits)
         recording = Recording.open(path)
     except DataError as error:
         message = str(error).replace(str(path), name).replace(path.name, name)
@@ -251,13 +255,14 @@ def _opened(request: Request, path: Path, name: str) -> dict[str, Any]:
     return _answer(request, item)
 
 
-def _check_sound(path: Path, most_seconds: float) -> None:
+def _check_sound(path: Path, limits: Limits) -> None:
     """Read a file once from end to end, as long as it is not too long.
 
     Raises:
         DataError: it cannot be read.
-        TooLarge: it is longer than this studio takes.
+        TooLarge: it is longer than this studio takes, or has too many channels and samples a second.
     """
+    most_seconds = limits.audio_seconds
     with AudioReader(path, rate_hz=None, channels=None) as reader:
         num_samples = 0
         for block in reader:
@@ -266,6 +271,13 @@ def _check_sound(path: Path, most_seconds: float) -> None:
                 raise TooLarge(
                     f"The recording is longer than {most_seconds:g} seconds, the most that this "
                     "studio takes. Cut it, or let whoever runs the studio raise the limit."
+                )
+            if 4 * num_samples * reader.channels > limits.decoded_bytes:
+                raise TooLarge(
+                    f"The recording has {reader.channels} channels of {reader.rate_hz:,} samples a "
+                    f"second and is too long for that: decoded it takes more than "
+                    f"{limits.decoded_bytes:,} bytes. Cut it, save it with fewer channels or at a "
+                    "lower rate, or let whoever runs the studio raise the limit."
                 )
 
 

@@ -32,6 +32,9 @@ class Limits(StrictModel):
     audio_seconds: Seconds = 900.0
     """Length of a sound file that is opened, once decoded."""
 
+    decoded_bytes: Count = 1_000_000_000
+    """Size of a sound file that is opened, once decoded, at four bytes for each sample and channel."""
+
     piece_notes: Count = 100_000
     """Notes of a MIDI file that is opened."""
 
@@ -80,8 +83,14 @@ class Limits(StrictModel):
     requests: Count = 400
     """Requests at work at once, streams included."""
 
+    connections: Count = 600
+    """Connections that are open at once."""
+
     incoming_bytes: Count = 500_000_000
     """Bodies of requests that come in at once, of everyone together."""
+
+    outgoing_bytes: Count = 200_000_000
+    """Large answers that wait in memory to be taken, of everyone together."""
 
     stored_bytes: Count = 5_000_000_000
     """Size of everything on the shelf."""

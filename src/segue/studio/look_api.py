@@ -32,6 +32,8 @@ REPORT_POLICY: Final = (
 DEMO_TITLES: Final = {"quartet": "String quartet in G major", "trio": "Bossa nova for a trio"}
 _TITLE: Final = re.compile(r"<title>(.{1,300}?)</title>", re.DOTALL)
 
+_PAGE: Final[dict[str, Any]] = {"text/html": {"schema": {"type": "string"}}}
+
 router = APIRouter(prefix="/api", tags=["look"], responses=ERRORS)
 
 
@@ -85,7 +87,7 @@ def list_reports(request: Request) -> list[dict[str, str]]:
     return [{"name": name, "title": _title(page, name)} for name, page in found.items()]
 
 
-@router.get("/reports/{name}", response_class=Response)
+@router.get("/reports/{name}", response_class=Response, responses={200: {"content": _PAGE}})
 def get_report(request: Request, name: str) -> Response:
     """Return a report, a page of its own without scripts."""
     found = _reports(studio_of(request))

@@ -109,7 +109,11 @@ async def get_picture(request: Request, item: str) -> Response:
     return Response(content, media_type="image/png", headers=attachment(with_ending(name, ".png")))
 
 
-@router.get("/pieces/{item}/sound", response_class=Response, responses=file_answer("audio/wav"))
+@router.get(
+    "/pieces/{item}/sound",
+    response_class=Response,
+    responses=file_answer("audio/wav", "audio/flac"),
+)
 async def get_sound(request: Request, item: str, kind: SoundKind = "wav") -> Response:
     """Download the piece as it sounds."""
     studio, pieces = studio_of(request), pieces_of(request)
@@ -125,7 +129,14 @@ async def get_sound(request: Request, item: str, kind: SoundKind = "wav") -> Res
 @router.get(
     "/pieces/{item}/stems",
     response_class=Response,
-    responses=file_answer("application/octet-stream"),
+    responses=file_answer(
+        "application/octet-stream",
+        headers={
+            "X-Segue-Rate": "frames per second",
+            "X-Segue-Frames": "frames of each track",
+            "X-Segue-Tracks": "indices of the tracks, in order, with commas between them",
+        },
+    ),
 )
 async def get_stems(
     request: Request,

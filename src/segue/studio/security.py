@@ -57,6 +57,9 @@ _ENTERED: Final = """<!doctype html>
 <title>Segue studio</title></head><body><p><a href="/">Open the studio</a></p></body></html>
 """
 COOKIE_NAME: Final = "segue-studio"
+PART_BYTES: Final = 262_144
+"""Larger answers are handed on in parts, as fast as they are taken."""
+
 DRAIN_BYTES: Final = 64_000_000
 DRAIN_SECONDS: Final = 10.0
 
@@ -172,6 +175,7 @@ class Guard:
         self._app, self._doors, self._limits, self._folders = app, doors, limits, folders
         self._num_requests = 0
         self._incoming_bytes = 0
+        self._outgoing_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or let it pass."""
@@ -181,7 +185,7 @@ class Guard:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        exchange = Exchange(scope, receive, send, self._body_limit(scope))
+        exchange = Exchange(scope, receive, self._sender(send), self._body_limit(scope))
         exchange.deadline = time.monotonic() + self._limits.request_seconds
         self._num_requests += 1
         try:
@@ -202,7 +206,7 @@ class Guard:
             check_token(headers, self._doors)
             self._check_load(exchange)
             exchange.check_length()
-            await self._app(scope, exchange.receive, exchange.send)
+            await self._app(_without_head(scope), exchange.receive, exchange.send)
         except Exception as error:
             if exchange.started:
                 raise
@@ -211,6 +215,32 @@ class Guard:
             if scope["path"] == "/" and isinstance(error, Refusal):
                 answer = PlainTextResponse(f"{error}\n", answer.status_code)
             await exchange.refuse(answer)
+
+    def _sender(self, send: Send) -> Send:
+        """Return what hands answers on in parts, and refuses large ones where many wait."""
+
+        async def in_parts(message: Message) -> None:
+            body = message.get("body", b"")
+            if message["type"] == "http.response.start":
+                size = int(Headers(raw=message["headers"]).get("content-length", "0"))
+                if size > PART_BYTES and self._outgoing_bytes > self._limits.outgoing_bytes:
+                    raise Busy("Too many large answers wait to be taken. Ask again later.")
+            if len(body) <= PART_BYTES:
+                await send(message)
+                return
+            self._outgoing_bytes += len(body)
+            try:
+                for start in range(0, len(body), PART_BYTES):
+                    part, is_last = (
+                        body[start : start + PART_BYTES],
+                        start + PART_BYTES >= len(body),
+                    )
+                    more = message.get("more_body", False) or not is_last
+                    await send({**message, "body": part, "more_body": more})
+            finally:
+                self._outgoing_bytes -= len(body)
+
+        return in_parts
 
     def _check_load(self, exchange: "Exchange") -> None:
         """Raise Busy where too much is at work or comes in at once; a single body always may."""
@@ -318,16 +348,20 @@ class Exchange:
         """Pass an answer on, with the headers that every answer has.
 
         Raises:
-            Refusal: the body was refused, whatever was made of that further in.
+            Refusal: the body was refused, whatever was made of that further in; or the answer is.
         """
         if self.refused is not None and not self.started:
             raise self.refused
         if message["type"] == "http.response.start":
-            self.started = True
             headers = MutableHeaders(raw=message.setdefault("headers", []))
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
-        await self._send(message)
+        try:
+            await self._send(message)
+        except Refusal as error:
+            self.refused = error
+            raise
+        self.started = True
 
     async def refuse(self, answer: Response) -> None:
         """Answer at once, then let the rest of the body run out, so that the sender can read it."""
@@ -382,6 +416,15 @@ def problem(
         headers=headers,
         media_type="application/json",
     )
+
+
+def _without_head(scope: Scope) -> Scope:
+    """Return a request for the head of an answer as one for all of it; the server leaves it out.
+
+    Events have no end that could be waited for.
+    """
+    is_head = scope["method"] == "HEAD" and not scope["path"].endswith("/events")
+    return {**scope, "method": "GET"} if is_head else scope
 
 
 def _has_port(host: str) -> bool:

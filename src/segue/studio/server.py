@@ -11,6 +11,7 @@ import uvicorn
 
 from segue.errors import DataError, SettingError
 from segue.studio.app import Studio, StudioSettings, create_app
+from segue.studio.connections import Connection
 
 DEFAULT_PORT: Final = 8765
 NEXT_PORTS: Final = 20
@@ -37,6 +38,7 @@ class Server(uvicorn.Server):
         """
         self.app = create_app(settings, late=True)
         self._ready = ready
+        most = {"most": settings.limits.connections}
         super().__init__(
             uvicorn.Config(
                 self.app,
@@ -46,7 +48,7 @@ class Server(uvicorn.Server):
                 date_header=False,
                 ws="none",
                 loop="asyncio",
-                http="h11",
+                http=type("LimitedConnection", (Connection,), most),
                 timeout_keep_alive=30,
                 timeout_graceful_shutdown=5,
                 forwarded_allow_ips="127.0.0.1,::1",

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -31,9 +31,19 @@ Made = TypeVar("Made")
 _MAKING = threading.Lock()
 
 
-def file_answer(kind: str) -> dict[int | str, dict[str, Any]]:
-    """Return the description of an answer that is a file."""
-    return {200: {"content": {kind: {"schema": {"type": "string", "format": "binary"}}}}}
+def file_answer(*kinds: str, headers: Mapping[str, str] = {}) -> dict[int | str, dict[str, Any]]:
+    """Return the description of an answer that is a file.
+
+    Args:
+        kinds: types that it may have.
+        headers: names of headers that come with it, and what they mean.
+    """
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}
+    told = {
+        name: {"description": meaning, "schema": {"type": "string"}}
+        for name, meaning in headers.items()
+    }
+    return {200: {"content": content, **({"headers": told} if told else {})}}
 
 
 def of_app(request: Request, name: str, make: Callable[[], Any]) -> Any:

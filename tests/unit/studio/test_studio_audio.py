@@ -20,7 +20,12 @@ from segue.studio.audio_api import overview_as_json
 from segue.studio.limits import Limits
 
 LIMITS = Limits(
-    audio_seconds=20, generated_seconds=12, overview_columns=2000, steps=16, audio_bytes=4_000_000
+    audio_seconds=20,
+    generated_seconds=12,
+    overview_columns=2000,
+    steps=16,
+    audio_bytes=4_000_000,
+    decoded_bytes=6_000_000,
 )
 
 
@@ -95,6 +100,35 @@ def test_other_kinds_are_heard_as_wav(
     assert len(heard) == round(found["seconds"] * rate)
     again, _ = samples(client, found["id"], "flac")
     assert np.abs(again.astype(int) - heard).max() <= 1
+
+
+def test_a_small_file_that_is_large_when_decoded_is_refused(
+    client: httpx.Client, tmp_path: Path
+) -> None:
+    for channels, rate_hz, seconds in ((8, 96_000, 3), (1, 96_000, 17)):
+        silence = np.zeros((rate_hz * seconds, channels))
+        data = save(tmp_path / "bomb.flac", silence, rate_hz).read_bytes()
+        assert len(data) < 100_000
+        message = refused(upload(client, data, "bomb.flac"), "too_large")
+        assert f"{channels} channels of 96,000 samples a second" in message
+
+
+def test_parts_of_a_file(client: httpx.Client, given: dict[str, Any]) -> None:
+    path = f"/api/audio/recordings/{given['id']}/file"
+    whole = client.get(path)
+    for asked, status in (
+        ("bytes=0-0,-1", 206), ("bytes=-1", 206), ("bytes=5-2", 400), ("bytes=99999999-", 416),
+        ("bytes=x", 400),
+    ):  # fmt: skip
+        answer = client.get(path, headers={"range": asked})
+        assert answer.status_code == status, asked
+        assert len(answer.content) < 1.1 * len(whole.content)
+    many = {"range": "bytes=" + ",".join(f"{n}-" for n in range(1500))}
+    answer = client.get(path, headers=many)
+    assert answer.status_code in (200, 206)
+    assert len(answer.content) < 1.1 * len(whole.content)
+    changed = {"range": "bytes=0-9", "if-range": '"other"'}
+    assert client.get(path, headers=changed).status_code == 200
 
 
 def test_an_overview_of_all_and_of_a_part(client: httpx.Client, given: dict[str, Any]) -> None:

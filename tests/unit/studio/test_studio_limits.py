@@ -1,5 +1,6 @@
 """How much is taken in: sizes of bodies, slow ones, many at once; where limits come from."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -9,9 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import Response
 from tests.studio_served import Served, add_traps, kind, port_of, served, spoken
 
 from segue.errors import SettingError
+from segue.studio import connections
 from segue.studio.limits import Limits, check_at_most, limits_from
 from segue.studio.problems import TooLarge
 
@@ -144,6 +147,71 @@ def test_too_much_that_comes_in_at_once_is_refused(tmp_path: Path) -> None:
         assert (refused.status_code, kind(refused)) == (503, "busy")
         assert found == [1]
         assert httpx.post(url, content=b"x" * 600).json() == 600
+
+
+def asking(studio: Served, request: str) -> socket.socket:
+    """Ask, and take nothing of the answer."""
+    connection = socket.create_connection(("127.0.0.1", port_of(studio)), timeout=5)
+    host = f"Host: 127.0.0.1:{port_of(studio)}"
+    connection.sendall(f"{request} HTTP/1.1\r\n{host}\r\n\r\n".encode())
+    return connection
+
+
+def test_large_answers_that_nobody_takes_do_not_fill_the_memory(tmp_path: Path) -> None:
+    size = 12_000_000
+    with served(tmp_path, limits=Limits(outgoing_bytes=size // 2)) as studio:
+        app: Any = studio.server.config.app
+
+        @app.get("/api/trap/large")
+        async def large() -> Response:
+            return Response(b"x" * size)
+
+        slow = asking(studio, "GET /api/trap/large")
+        slow.recv(1)
+        refused = httpx.get(f"{studio.url}/api/trap/large")
+        assert (refused.status_code, kind(refused)) == (503, "busy")
+        assert httpx.get(f"{studio.url}/api/jobs").status_code == 200
+        slow.close()
+        deadline = time.monotonic() + 5
+        while (answer := httpx.get(f"{studio.url}/api/trap/large")).status_code == 503:
+            assert time.monotonic() < deadline
+        assert answer.content == b"x" * size
+
+
+def test_a_connection_without_a_request_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "LOOK_SECONDS", 0.3)
+    with served(tmp_path) as studio, httpx.Client(base_url=studio.url) as client:
+        app: Any = studio.server.config.app
+
+        @app.get("/api/trap/slow")
+        def slow() -> int:
+            time.sleep(1.5)
+            return 1
+
+        with (
+            socket.create_connection(("127.0.0.1", port_of(studio)), timeout=5) as silent,
+            socket.create_connection(("127.0.0.1", port_of(studio)), timeout=5) as halting,
+        ):
+            halting.sendall(b"GET /api/jobs HT")
+            assert client.get("/api/trap/slow").json() == 1
+            for connection in (silent, halting):
+                with contextlib.suppress(ConnectionResetError):
+                    assert connection.recv(1) == b""
+            assert client.get("/api/jobs").status_code == 200
+
+
+def test_no_more_connections_are_open_than_allowed(tmp_path: Path) -> None:
+    with served(tmp_path, limits=Limits(connections=2)) as studio:
+        kept = [asking(studio, "GET /api/jobs") for _ in range(2)]
+        assert all(connection.recv(9) == b"HTTP/1.1 " for connection in kept)
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{studio.url}/api/jobs")
+        kept.pop().close()
+        time.sleep(0.2)
+        assert httpx.get(f"{studio.url}/api/jobs").status_code == 200
+        kept.pop().close()
 
 
 def test_limits_come_from_the_environment_and_from_options() -> None:

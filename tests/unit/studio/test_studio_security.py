@@ -363,13 +363,35 @@ def test_only_files_of_the_folder_with_known_types_are_given(
     assert statuses == [200, 404, 404, 404]
 
 
+def test_the_head_of_an_answer_is_that_of_the_answer(studio: Served) -> None:
+    with httpx.Client(base_url=studio.url, timeout=60) as client:
+        for path in ("/", "/static/studio.css", "/api", "/api/info", "/api/openapi.json"):
+            head, whole = client.head(path), client.get(path)
+            assert (head.status_code, head.content) == (200, b"")
+            assert head.headers == whole.headers
+        assert client.head("/api/jobs/0123456789abcdef").status_code == 404
+        assert client.head("/api/jobs/0123456789abcdef/events").status_code == 405
+        assert client.head("/", headers={"sec-fetch-site": "cross-site"}).status_code == 403
+
+
 def test_the_description_is_offline_and_complete(studio: Served) -> None:
     document = httpx.get(f"{studio.url}/api/openapi.json").json()
     page = httpx.get(f"{studio.url}/api").text
     assert "http://" not in page
     assert "https://" not in page
-    for path in document["paths"]:
+    for path, operations in document["paths"].items():
         assert path in page
+        for name, operation in operations.items() if "/trap/" not in path else ():
+            assert operation["summary"]
+            assert operation["description"]
+            answers = operation["responses"]
+            assert answers["default"]["content"]["application/json"]["schema"]["$ref"]
+            good = next(
+                answers[status] for status in ("200", "201", "202", "204") if status in answers
+            )
+            assert "204" in answers or good["content"], (name, path)
+            for parameter in operation.get("parameters", []):
+                assert parameter["schema"]
     for gone in ("/docs", "/redoc", "/openapi.json"):
         assert httpx.get(studio.url + gone).status_code == 404
 
