@@ -29,10 +29,11 @@ def until(page: "Page", expression: str, *, seconds: float = 20.0) -> Any:
         page.wait_for_timeout(25)
 
 
-def opened(open_page: OpenPage, **options: Any) -> "Page":
-    """Open the room and wait for its first piece."""
+def opened(open_page: OpenPage, *, candidates: int = 2, **options: Any) -> "Page":
+    """Open the room, wait for its first piece, and choose how many candidates are written."""
     page = open_page("/#/midi", **options)
     until(page, "room.desk.piece && room.region && room.roll.drawn > 0")
+    value(page, f"room.settings.set('candidates', {candidates}) ?? room.settings.build()")
     return page
 
 

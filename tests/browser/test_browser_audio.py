@@ -542,3 +542,26 @@ def test_every_button(open_page: Opener, tone: Path, size: tuple[int, int]) -> N
             getattr(
                 page.get_by_role("group", name="Download").get_by_role("button", name=kind), press
             )()
+
+
+def test_progress_is_shown_and_not_told_at_every_step(open_page: Opener) -> None:
+    page = open_page("/#/audio")
+    page.get_by_label("Duration").fill("10")
+    page.get_by_text("More settings").click()
+    page.get_by_label("Steps").fill("12")
+    page.evaluate(
+        """() => {
+          window.told = [];
+          window.shares = [];
+          new MutationObserver(() => {
+            const told = document.querySelector(".jobs [role=status]")?.textContent;
+            const bar = document.querySelector(".jobs progress")?.value;
+            if (told && told !== window.told.at(-1)) window.told.push(told);
+            if (bar && bar !== window.shares.at(-1)) window.shares.push(bar);
+          }).observe(document.body, { childList: true, subtree: true, characterData: true });
+        }"""
+    )
+    page.get_by_role("button", name="Generate 10.0 s").click()
+    wait_until(page, "document.querySelector('.jobs').hidden && window.told.length > 0", seconds=60)
+    assert len(page.evaluate("window.shares")) >= 3
+    assert len(page.evaluate("window.told")) <= 3

@@ -5,6 +5,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from tests.browser.symbolic_room import mark_of, opened, piece_id, spoken, until, value, written
 from tests.browser.waiting import wait_until
 from tests.midi_files import song
@@ -37,12 +38,6 @@ def mark_bar(page: "Page", bar: int) -> None:
     page.get_by_label("From bar").fill(str(bar))
     page.get_by_label("To bar").fill(str(bar))
     page.get_by_label("To bar").press("Tab")
-
-
-def one_candidate(page: "Page") -> None:
-    """Ask for one candidate only."""
-    page.locator(".settings summary").click()
-    page.get_by_role("spinbutton", name="Candidates").fill("1")
 
 
 def test_what_is_silent_is_of_one_piece(open_page: OpenPage) -> None:
@@ -94,8 +89,7 @@ def test_the_piece_that_was_asked_for_last_is_opened(open_page: OpenPage) -> Non
 
 
 def test_candidates_are_not_lost_by_another_hole(open_page: OpenPage) -> None:
-    page = opened(open_page)
-    one_candidate(page)
+    page = opened(open_page, candidates=1)
     first = piece_id(page)
     write(page)
     write(page)  # The same hole once more: nothing is asked.
@@ -123,8 +117,7 @@ def test_candidates_are_not_lost_by_another_hole(open_page: OpenPage) -> None:
 
 
 def test_bars_that_are_not_there_yet_are_not_marked(open_page: OpenPage) -> None:
-    page = opened(open_page)
-    one_candidate(page)
+    page = opened(open_page, candidates=1)
     page.get_by_role("button", name="Continue").click()
     page.get_by_label("Bars to write").fill("1")
     write(page)
@@ -140,7 +133,6 @@ def test_what_is_kept_stands_on_the_shelf_and_says_how_it_was_made(open_page: Op
     asked: list[str] = []
     page.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
     page.locator(".settings summary").click()
-    page.get_by_role("spinbutton", name="Candidates").fill("2")
     page.get_by_label("Seed", exact=True).fill("4321")
     write(page)
     page.locator(".candidate").nth(1).click()
@@ -179,3 +171,46 @@ def test_an_address_opens_a_piece_once(open_page: OpenPage, studio: str) -> None
     page.reload()
     until(page, "room.desk.piece && room.roll.drawn > 0")
     assert str(value(page, "room.desk.piece.name")).startswith("next")
+
+
+def test_what_is_done_by_keys_is_said(open_page: OpenPage) -> None:
+    page = opened(open_page)
+    heads = page.locator(".head-name").evaluate_all("all => all.map((one) => one.ariaLabel)")
+    assert heads[0] == "Violin I, Violin, 114 notes"
+    page.locator(".roll-lanes").press("Enter")
+    written(page)
+    assert spoken(page).startswith("2 candidates: Bars 9 to 12, Violin I. Best: ")
+    page.locator(".roll-lanes").press("2")
+    until(page, "room.scene.shown.id === room.run.candidates[1].piece")
+    assert spoken(page).startswith("Candidate 2, ")
+    assert "log-likelihood" in spoken(page)
+    page.keyboard.press("b")
+    assert spoken(page) == "Original"
+
+
+@pytest.mark.parametrize("size", [(640, 360), (1024, 600), (1280, 720)])
+def test_everything_is_reached_on_low_screens(open_page: OpenPage, size: tuple[int, int]) -> None:
+    page = opened(open_page, candidates=1, size=size)
+    write(page)
+    page.get_by_role("switch").click()
+    page.locator(".settings summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    for part in (
+        ".track-check",
+        ".write",
+        ".seed-lock",
+        ".candidate",
+        ".choice .primary",
+        ".run-settings",
+    ):
+        node = page.locator(part).first
+        node.scroll_into_view_if_needed()
+        # Where it is, it is seen: nothing else lies over its middle.
+        covered = node.evaluate(
+            """(node) => {
+              const box = node.getBoundingClientRect();
+              const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+              return !node.contains(top);
+            }"""
+        )
+        assert not covered, part

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page, Request, Route
 
 OpenPage = Callable[..., "Page"]
-DESK, TABLET = (1280, 720), (820, 1180)
+TABLET = (820, 1180)
 PATHS = {"midi": "file", "wav": "sound?format=wav", "png": "picture"}
 PLAYS = "room.player.playing && !room.player.waiting"
 
@@ -153,11 +153,8 @@ def test_the_view_follows(open_page: OpenPage) -> None:
     until(page, "room.roll.view.left > 0")
 
 
-@pytest.mark.parametrize("size", [DESK, TABLET])
-def test_downloads_are_the_servers_bytes(
-    open_page: OpenPage, studio: str, size: tuple[int, int]
-) -> None:
-    page = opened(open_page, size=size)
+def test_downloads_are_the_servers_bytes(open_page: OpenPage, studio: str) -> None:
+    page = opened(open_page, size=TABLET)
     page.get_by_role("button", name="Write", exact=True).click()
     written(page)
     shown = value(page, "room.scene.shown.id")

@@ -60,7 +60,9 @@ export class JobList extends EventTarget {
     this.#rows.set(job.id, row);
     this.node.prepend(row.node);
     this.#save();
-    this.#tell(row, job.state, job.position);
+    if (job.state === "queued") {
+      this.#tell(row, job.state, job.position);
+    }
     row.following = this.#api.follow(job.id, { onEvent: (name, data) => this.#event(row, name, data) });
   }
 

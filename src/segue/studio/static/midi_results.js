@@ -149,6 +149,11 @@ export class Results {
     node.setAttribute("aria-label", `Candidate ${place + 1}, ${notes}${rank}`);
   }
 
+  /** A candidate in words. */
+  nameOf(number) {
+    return [...this.tabs.children].find((tab) => Number(tab.dataset.number) === number)?.getAttribute("aria-label") ?? "";
+  }
+
   /** Counts notes as they come. */
   count() {
     if (this.run && !this.run.candidates.length) {

@@ -467,6 +467,7 @@ export class Room {
     }
     if (run === this.run && run.chosen === number) {
       this.#show();
+      this.say(this.results.nameOf(number));
     }
   }
 

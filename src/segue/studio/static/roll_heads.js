@@ -25,7 +25,9 @@ export class Heads {
     }
     lanes.forEach((lane, i) => {
       const count = lane.notes.count + (lane.fresh?.count ?? 0);
-      this.rows[i].count.textContent = count === 1 ? "1 note" : `${count.toLocaleString("en")} notes`;
+      const notes = count === 1 ? "1 note" : `${count.toLocaleString("en")} notes`;
+      this.rows[i].count.textContent = notes;
+      this.rows[i].select.setAttribute("aria-label", [...this.rows[i].names, notes].join(", "));
       this.rows[i].node.classList.toggle("dim", lane.dim);
     });
   }
@@ -57,7 +59,7 @@ export class Heads {
       element("span", { class: "head-buttons" }, mute, solo),
     );
     node.style.setProperty("--own", `var(--track-${i % 16})`);
-    return { node, select, mute, solo, count };
+    return { node, select, mute, solo, count, names: [name, also].filter(Boolean) };
   }
 
   /** Shows which tracks are marked, muted and soloed. */
