@@ -9,10 +9,12 @@ from typing import Any, Final
 
 from segue.core.progress import Advance
 from segue.core.region import Region
+from segue.errors import DataError
 from segue.studio.jobs import Handle
 from segue.studio.names import result_name
 from segue.studio.piece_json import region_as_json, rows_of_notes
 from segue.studio.playing import PIECE_FILE, Pieces
+from segue.studio.problems import logger
 from segue.studio.store import Store
 from segue.symbolic.generate import BarStarted, Event, NotesDropped, NoteWritten
 from segue.symbolic.inpaint import Filling, inpaint
@@ -90,7 +92,7 @@ class Writing:
 
     def _result(self, handle: Handle, before: str, fillings: list[Filling]) -> dict[str, Any]:
         """Store the candidates and return the result of the job."""
-        gain = self.pieces.gain(before)
+        gain = self._gain(before)
         found = []
         for rank, filling in enumerate(fillings, 1):
             handle.check()
@@ -104,6 +106,14 @@ class Writing:
             found.append({"piece": item, **summary})
         region = region_as_json(fillings[0].region)
         return {"before": before, "region": region, "candidates": found}
+
+    def _gain(self, before: str) -> float | None:
+        """Return the factor that all variants are played with; None where nothing can be played."""
+        try:
+            return self.pieces.gain(before)
+        except DataError as error:
+            logger.warning("Nothing can be played: %s", error)
+            return None
 
     def _add_canvas(self) -> str:
         """Add the piece with the empty bars and return its id."""

@@ -78,19 +78,25 @@ class Models:
     """
 
     def __init__(self, folders: Sequence[Path] = ()) -> None:
-        """Offer the shipped bundles and some more.
+        """Offer the shipped bundles, but those that are damaged, and some more.
 
         Args:
             folders: of further bundles.
 
         Raises:
-            BundleError: a folder is no bundle, or is of a kind that the studio does not know.
+            SegueError: a folder is no bundle, is damaged, or is of a kind that the studio does not
+                know.
         """
         self._offers: dict[str, Offer] = {}
         self._opened: dict[str, Any] = {}
         self._locks: dict[str, threading.Lock] = {}
-        for bundle in [*bundles.list_bundles(), *map(Bundle.open, folders)]:
-            self._add(bundle)
+        for bundle in bundles.list_bundles():
+            try:
+                self._add(bundle)
+            except SegueError as error:
+                logger.warning("A model is not offered: %s", error)
+        for folder in folders:
+            self._add(Bundle.open(folder))
 
     def _add(self, bundle: Bundle) -> None:
         """Offer a bundle under a name that no other has."""
@@ -104,7 +110,9 @@ class Models:
         while name in self._offers:
             number += 1
             name = f"{wanted}-{number}"
-        self._offers[name] = Offer(name, KINDS[bundle.kind], bundle)
+        offer = Offer(name, KINDS[bundle.kind], bundle)
+        _ = offer.sampling if offer.kind == "midi" else offer.parts  # raises where it is damaged
+        self._offers[name] = offer
         self._locks[name] = threading.Lock()
 
     def all(self, kind: Kind | None = None) -> list[Offer]:
@@ -134,9 +142,14 @@ class Models:
         Raises:
             NotFound: there is none of this name and kind.
         """
+        what = {"midi": "notes", "audio": "sound"}[kind]
+        if not self.all(kind):
+            raise NotFound(
+                f"This studio has no model that writes {what}: it is missing or damaged. Install "
+                "Segue again, or start the studio with --bundle DIR."
+            )
         offer = self.find(name or self.default(kind))
         if offer.kind != kind:
-            what = {"midi": "notes", "audio": "sound"}[kind]
             known = ", ".join(other.name for other in self.all(kind))
             raise NotFound(f"The model {offer.name} does not write {what}; these do: {known}.")
         return offer

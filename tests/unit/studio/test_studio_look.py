@@ -11,7 +11,7 @@ import pytest
 from tests.studio_asked import refused
 from tests.studio_served import served
 
-from segue.errors import BundleError
+from segue.errors import BundleError, SegueError
 from segue.runtime.bundle import Bundle, list_bundles, write_bundle
 from segue.studio.look_api import training_facts
 from segue.studio.models import Models
@@ -172,6 +172,26 @@ def test_a_bundle_that_is_not_ours_is_told(tmp_path: Path) -> None:
         Models([copied(tmp_path / "a", kind="speech")])
     with pytest.raises(BundleError, match="is not a bundle"):
         Models([tmp_path])
+
+
+@pytest.mark.parametrize("damage", ["{", '{"format": 1}', None])
+def test_a_damaged_model_of_the_installation_leaves_the_rest_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: str | None
+) -> None:
+    broken = copied(tmp_path / "broken", sampling={"heat": 1})
+    if damage is not None:
+        (broken / "config.json").write_text(damage)
+    whole = Bundle.open("ldmg-small")
+    monkeypatch.setattr("segue.runtime.bundle.list_bundles", lambda: [Bundle(broken), whole])
+    with served(tmp_path / "studio") as running:
+        told = httpx.get(f"{running.url}/api/info").json()["models"]
+        refusal = httpx.post(f"{running.url}/api/midi/compose", json={"bars": 1})
+    assert [[model["name"] for model in told[kind]] for kind in ("midi", "audio")] == [
+        [], ["ldmg-small"],
+    ]  # fmt: skip
+    assert "no model that writes notes" in refused(refusal, "not_found")
+    with pytest.raises(SegueError):
+        Models([broken])
 
 
 def test_a_model_that_cannot_be_opened_does_not_stop_the_warm_up(

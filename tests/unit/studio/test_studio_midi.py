@@ -16,11 +16,12 @@ from tests.midi_files import at_ticks, midi, off, on, song
 from tests.studio_asked import done, refused
 from tests.studio_served import ended, events_of, served
 
+from segue.errors import DataError
 from segue.studio.limits import Limits
 from segue.studio.midi_jobs import Telling
 from segue.studio.names import clean_name, result_name
 from segue.studio.piece_json import piece_as_json
-from segue.studio.playing import Kept
+from segue.studio.playing import Kept, Pieces
 from segue.symbolic.demo_piece import demo_piece
 from segue.symbolic.generate import BarStarted, NotesDropped, NoteWritten
 from segue.symbolic.notes import NEW_NOTE_FIELDS
@@ -229,6 +230,18 @@ def test_the_likeliest_candidate_stands_on_the_shelf_and_what_is_kept(
     assert other not in shelf
     assert client.put(f"/api/shelf/{other}").status_code == 204
     assert other in [item["id"] for item in client.get("/api/shelf").json()]
+
+
+def test_without_a_soundfont_notes_are_written_all_the_same(
+    client: httpx.Client, quartet: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: Any) -> float:
+        raise DataError("There is no sound to play with.")
+
+    monkeypatch.setattr(Pieces, "gain", missing)
+    asked = {"piece": quartet["id"], "bars": "2", "tracks": [3], "candidates": 1}
+    job = done(client, "/api/midi/inpaint", **asked)
+    assert len(job["result"]["candidates"]) == 1
 
 
 def test_a_piece_from_nothing(client: httpx.Client) -> None:
