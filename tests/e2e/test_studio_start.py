@@ -36,8 +36,8 @@ def seconds_to_first_page(folder: Path) -> float:
 
 
 def test_the_first_page_comes_soon(tmp_path: Path) -> None:
-    found = [seconds_to_first_page(tmp_path / str(index)) for index in range(2)]
-    assert min(found) < 2.0, found
+    first = seconds_to_first_page(tmp_path / "first")
+    assert first < 2.0 or seconds_to_first_page(tmp_path / "second") < 2.0
 
 
 def test_help_loads_no_server() -> None:
@@ -69,8 +69,8 @@ def test_it_ends_cleanly_in_the_middle_of_a_job(tmp_path: Path, sent: signal.Sig
     log = log_of(folder)
     assert "Traceback" not in log
     assert "terminate called" not in log
-    with studio_process(folder) as (url, _):
-        assert httpx.get(f"{url}/api/jobs/{job}").json()["state"] == "interrupted"
+    with served(folder) as studio:
+        assert httpx.get(f"{studio.url}/api/jobs/{job}").json()["state"] == "interrupted"
 
 
 def test_it_ends_cleanly_while_models_are_opened(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -27,13 +28,13 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-def first_page(request: Request) -> Response:
+async def first_page(request: Request) -> Response:
     """Give the page."""
     return file_answer(request, "index.html")
 
 
 @router.get("/static/{name}")
-def static_file(request: Request, name: str) -> Response:
+async def static_file(request: Request, name: str) -> Response:
     """Give a file of the page."""
     return file_answer(request, name)
 
@@ -46,9 +47,17 @@ def api_page(request: Request) -> Response:
 
 
 @router.get("/favicon.ico")
-def favicon(request: Request) -> Response:
+async def favicon(request: Request) -> Response:
     """Give the picture in the tab."""
     return file_answer(request, "favicon.svg")
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, changed: int, size: int) -> tuple[bytes, str]:
+    """Return the content of a file and its tag; read once for each time of its last change."""
+    del changed, size
+    content = path.read_bytes()
+    return content, f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 
 def file_answer(request: Request, name: str) -> Response:
@@ -58,11 +67,10 @@ def file_answer(request: Request, name: str) -> Response:
         NotFound: there is no such file in the folder.
     """
     path = FOLDER / name
-    listed = {item.name for item in FOLDER.iterdir() if item.is_file()}
-    if not _NAME.fullmatch(name) or name not in listed or path.suffix not in TYPES:
+    if not _NAME.fullmatch(name) or path.suffix not in TYPES or not path.is_file():
         raise NotFound("There is no such page.")
-    content = path.read_bytes()
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    known = path.stat()
+    content, etag = _read(path, known.st_mtime_ns, known.st_size)
     headers = {"etag": etag, "cache-control": "no-cache"}
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)

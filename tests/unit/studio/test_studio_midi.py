@@ -244,6 +244,18 @@ def test_without_a_soundfont_notes_are_written_all_the_same(
     assert len(job["result"]["candidates"]) == 1
 
 
+def test_a_candidate_stays_whole_when_its_original_is_deleted(client: httpx.Client) -> None:
+    original = upload(client, song(2)).json()["id"]
+    job = done(client, "/api/midi/inpaint", piece=original, bars="2", tracks=[0], candidates=2)
+    assert client.delete(f"/api/shelf/{original}").status_code == 204
+    assert client.get(f"/api/midi/pieces/{original}/stems").status_code == 404
+    for candidate in job["result"]["candidates"]:
+        path = f"/api/midi/pieces/{candidate['piece']}"
+        assert client.get(path).json()["origin"]["before"] == original
+        for name in ("file", "picture", "stems?end=1"):
+            assert client.get(f"{path}/{name}").status_code == 200
+
+
 def test_a_piece_from_nothing(client: httpx.Client) -> None:
     asked = {"instruments": ["piano", "drums", 33], "bars": 2, "meter": "3/4", "tempo": 90}
     result = done(client, "/api/midi/compose", candidates=1, **asked)["result"]

@@ -361,6 +361,8 @@ def test_only_files_of_the_folder_with_known_types_are_given(
         for name in ("a.js", "a.py", ".hidden.js", "folder.js")
     ]
     assert statuses == [200, 404, 404, 404]
+    (tmp_path / "a.js").write_text("22")
+    assert httpx.get(f"{studio.url}/static/a.js").text == "22"
 
 
 def test_the_head_of_an_answer_is_that_of_the_answer(studio: Served) -> None:
