@@ -297,8 +297,9 @@ def test_the_shelf_survives(open_page: Opener, tone: Path) -> None:
     assert "seed 77" in item.inner_text()
     page.get_by_label("Seed", exact=True).fill("3")
     item.get_by_role("button", name=f"Use the settings of {name}").click()
-    page.get_by_role("heading", name=tone.name, exact=True).wait_for()
+    # Settings come at once: what is typed while the recording is still opened is not written over.
     assert page.get_by_label("Seed", exact=True).input_value() == "77"
+    page.get_by_role("heading", name=tone.name, exact=True).wait_for()
     assert page.get_by_role("checkbox", name="piano").first.is_checked()
     assert span(page) == [0.5, 1.0]
     assert page.get_by_role("button", name="Inpaint 0.50 s").is_enabled()

@@ -143,7 +143,7 @@ def test_what_is_kept_stands_on_the_shelf_and_says_how_it_was_made(open_page: Op
     kept = piece_id(page)
     assert any(one.startswith("PUT") and one.endswith(f"/api/shelf/{kept}") for one in asked)
     said = page.locator(".run-settings").inner_text()
-    assert "inpaint bars 9-12" in said
+    assert said.startswith("Filled bars 9-12")
     assert "Seed 4321" in said
     assert not page.locator(".toast.error").count()
     page.get_by_role("button", name="Pieces").click()
@@ -195,6 +195,9 @@ def test_everything_is_reached_on_low_screens(open_page: OpenPage, size: tuple[i
     page.get_by_role("switch").click()
     page.locator(".settings summary").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    side = page.locator(".midi-side").bounding_box()
+    assert side is not None
+    assert side["height"] > 200
     for part in (
         ".track-check",
         ".write",

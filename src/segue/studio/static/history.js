@@ -39,17 +39,7 @@ export class History {
     this.#save();
   }
 
-  /** @returns {object|null} the entry that is current now */
-  undo() {
-    return this.goTo(this.index - 1);
-  }
-
-  /** @returns {object|null} the entry that is current now */
-  redo() {
-    return this.goTo(this.index + 1);
-  }
-
-  /** Makes one entry current. */
+  /** Makes one entry current; null where there is none. */
   goTo(index) {
     if (index < 0 || index >= this.entries.length) {
       return null;

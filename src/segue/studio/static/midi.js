@@ -19,6 +19,7 @@ export const shortcuts = [
   { keys: ["L", "F", "M"], text: "Repeat the marked bars; follow the music; drag moves the view" },
   { keys: ["+", "−", "0"], text: "On the roll: zoom in time; the whole piece" },
   { keys: ["[", "]"], text: "On the roll: lower and taller lanes" },
+  { keys: ["Two fingers"], text: "Scroll and zoom; one finger marks, or moves the view where Move is on" },
   { keys: ["Wheel"], text: "Scroll; with Shift in time, with Ctrl zoom, with Ctrl+Shift taller lanes" },
 ];
 

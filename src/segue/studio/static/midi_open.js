@@ -1,6 +1,7 @@
 // Dialogs of the symbolic room: a new piece from nothing, and the pieces that are there.
 
 import { button, confirmDialog, dialog, element, field } from "./ui.js";
+import { madeText } from "./midi_settings.js";
 
 const NEW_PIECE = { instruments: ["Piano", "Bass", "Drums"], bars: 8, tempo: 120, meter: "4/4" };
 
@@ -61,7 +62,7 @@ export async function askPiece(context, { onDemo, onPiece }) {
   const demos = (context.info?.demos ?? []).map(({ name, title }) =>
     element("li", null, pieceButton(title, "music", pick(() => onDemo(name, title)))),
   );
-  const earlier = element("ul", { class: "pieces" }, element("li", { class: "soft", text: "Looking …" }));
+  const earlier = element("ul", { class: "pieces earlier" }, element("li", { class: "soft", text: "Looking …" }));
   const heading = element("h3", { text: "Opened and written here", tabindex: -1 });
   const node = dialog({
     title: "Pieces",
@@ -139,8 +140,5 @@ export function askAboutCandidates(label) {
 
 function shelfText({ name, created, job_kind: kind, settings }) {
   const when = created ? new Date(created).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) : "";
-  const span = settings?.bars ?? settings?.beats;
-  const unit = settings?.bars === undefined ? "beats" : "bars";
-  const made = kind ? [kind.replace("midi.", ""), span ? `${unit} ${span}` : ""].join(" ").trim() : "opened";
-  return [name, made, Number.isInteger(settings?.seed) ? `seed ${settings.seed}` : "", when].filter(Boolean).join(" · ");
+  return [name, madeText(kind, settings), Number.isInteger(settings?.seed) ? `seed ${settings.seed}` : "", when].filter(Boolean).join(" · ");
 }

@@ -21,13 +21,7 @@ export class Overview {
     this.pending = 0;
     this.canvas.addEventListener("pointerdown", (event) => this.#grab(event));
     this.canvas.addEventListener("keydown", (event) => this.#key(event));
-    this.observer = new ResizeObserver(() => this.rebuild());
-    this.observer.observe(this.node);
-  }
-
-  close() {
-    this.observer.disconnect();
-    cancelAnimationFrame(this.pending);
+    new ResizeObserver(() => this.rebuild()).observe(this.node);
   }
 
   #grab(event) {
@@ -152,9 +146,12 @@ export class Overview {
     const { view, scene } = this.roll;
     const first = scene.piece.barAt(view.left) + 1;
     const last = scene.piece.barAt(view.left + view.width / view.scale) + 1;
-    this.canvas.setAttribute("aria-valuemax", scene.piece.numBars);
-    this.canvas.setAttribute("aria-valuenow", first);
-    this.canvas.setAttribute("aria-valuetext", `Bars ${first} to ${last} of ${scene.piece.numBars}`);
+    const text = `Bars ${first} to ${last} of ${scene.piece.numBars}`;
+    if (this.canvas.getAttribute("aria-valuetext") !== text) {
+      this.canvas.setAttribute("aria-valuemax", scene.piece.numBars);
+      this.canvas.setAttribute("aria-valuenow", first);
+      this.canvas.setAttribute("aria-valuetext", text);
+    }
   }
 
   /** Shows where the music is. */

@@ -2,6 +2,7 @@
 
 import { button, element, setPressed } from "./ui.js";
 import { legend, minus } from "./midi_likelihood.js";
+import { madeText } from "./midi_settings.js";
 
 const WORDS = {
   asking: "Asking …",
@@ -92,7 +93,7 @@ export class Results {
     this.choice.hidden = !done;
     this.sides.forEach((node) => setPressed(node, node.dataset.side === side));
     this.settings.hidden = !done && !origin;
-    this.settings.textContent = origin ? madeText(origin) : done ? settingsText(run.request.body) : "";
+    this.settings.textContent = origin ? originText(origin) : done ? settingsText(run.request.body) : "";
     this.likelihood.hidden = !(done || hasLikelihood);
     this.likely.checked = likelihood;
     this.legend.hidden = !likelihood;
@@ -181,10 +182,9 @@ function stateText(run) {
   return WORDS[run.state] ?? run.state;
 }
 
-function madeText({ kind, settings, num_notes: count }) {
-  const { bars, beats, seconds } = settings;
-  const span = bars ? `bars ${bars}` : beats ? `beats ${beats}` : seconds ? `seconds ${seconds}` : "";
-  return [`${kind.replace("midi.", "")} ${span}`.trim(), `${count} new notes`, settingsText(settings)].join(" · ");
+function originText({ kind, settings, num_notes: count }) {
+  const made = madeText(kind, settings);
+  return [made.charAt(0).toUpperCase() + made.slice(1), `${count} new notes`, settingsText(settings)].join(" · ");
 }
 
 function settingsText(body) {

@@ -133,6 +133,25 @@ export class Settings {
   }
 }
 
+/**
+ * How a piece was made, in words.
+ * @param {string|null} kind of the job; null for what was opened
+ * @param {object|null} settings of the job
+ * @returns {string} such as "filled bars 9-12"
+ */
+export function madeText(kind, settings) {
+  if (!kind) {
+    return "opened";
+  }
+  const { bars, beats, seconds, before } = settings ?? {};
+  const many = Number(bars) === 1 ? "1 bar" : `${bars} bars`;
+  return {
+    "midi.inpaint": `filled ${bars ? `bars ${bars}` : beats ? `beats ${beats}` : `seconds ${seconds}`}`,
+    "midi.outpaint": before ? `led in by ${many}` : `continued by ${many}`,
+    "midi.compose": `composed, ${many}`,
+  }[kind] ?? kind.replace("midi.", "");
+}
+
 function stored() {
   try {
     return JSON.parse(sessionStorage.getItem(KEY) ?? "{}");

@@ -4,8 +4,8 @@
 export const RATE = 44100;
 /** Length of what is fetched at once. */
 export const SEGMENT_SECONDS = 4;
-/** Time that a piece takes to fade after its last note. */
-export const TAIL_SECONDS = 2;
+// Time that a piece takes to fade after its last note.
+const TAIL_SECONDS = 2;
 
 const BYTES_PER_FRAME = 4;
 const MOST_BYTES = 256 * 2 ** 20;

@@ -35,9 +35,8 @@ export class Roll {
     this.#build();
     this.heads = new Heads(this.headsNode, handlers.heads);
     this.cursor = new Cursor(this);
-    this.stopListening = listen(this);
-    this.observer = new ResizeObserver(() => this.resize());
-    this.observer.observe(this.scroll);
+    listen(this);
+    new ResizeObserver(() => this.resize()).observe(this.scroll);
   }
 
   #build() {
@@ -59,13 +58,6 @@ export class Roll {
     const help = element("p", { id: "roll-help", class: "visually-hidden", text: HELP });
     this.tip = element("div", { class: "roll-tip", role: "tooltip", hidden: true });
     this.node = element("div", { class: "roll" }, this.corner, this.ruler, this.scroll, this.tip, this.summary, help);
-  }
-
-  /** Ends everything that the roll listens to. */
-  close() {
-    this.observer.disconnect();
-    this.stopListening();
-    cancelAnimationFrame(this.pending);
   }
 
   /**

@@ -7,14 +7,11 @@ const ZOOM_STEP = 1.25;
 const EDGE_PIXELS = 24;
 
 /**
- * Listens to a roll's canvases.
+ * Listens to a roll's canvases, for as long as the roll lives.
  * @param {Roll} roll
- * @returns {() => void} stops listening
  */
 export function listen(roll) {
-  const stop = new AbortController();
-  const on = (node, name, handler, options = {}) =>
-    node.addEventListener(name, handler, { signal: stop.signal, ...options });
+  const on = (node, name, handler, options = {}) => node.addEventListener(name, handler, options);
   const hand = new Hand(roll);
   for (const canvas of [roll.canvas, roll.ruler]) {
     on(canvas, "pointerdown", (event) => hand.down(event));
@@ -27,7 +24,6 @@ export function listen(roll) {
   }
   on(roll.canvas, "keydown", (event) => key(roll, event));
   on(roll.scroll, "scroll", () => roll.scrollBy(0));
-  return () => stop.abort();
 }
 
 /** What the pointers are doing: mark, set the time, move the view, or pinch it. */

@@ -280,6 +280,9 @@ export class WaveView extends EventTarget {
       drawWave(context, basis, this.#view, { ...wave, width }, this.#paint(colours));
       drawSpectrum(context, basis, this.#view, { ...spectrum, width }, this.#top, scheme);
       drawFrequencies(context, basis.highest_hz, spectrum, colours);
+    } else if (this.#recording) {
+      context.fillStyle = colours.soft;
+      context.fillText("Reading the sound …", 12, wave.top + wave.height + 24);
     }
   }
 
