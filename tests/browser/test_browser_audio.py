@@ -296,9 +296,18 @@ def test_the_shelf_survives(open_page: Opener, tone: Path) -> None:
     item = page.locator(".shelf li.here")
     assert "seed 77" in item.inner_text()
     page.get_by_label("Seed", exact=True).fill("3")
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/api/audio/recordings/*", hold, times=1)
     item.get_by_role("button", name=f"Use the settings of {name}").click()
     # Settings come at once: what is typed while the recording is still opened is not written over.
     assert page.get_by_label("Seed", exact=True).input_value() == "77"
+    while not held:
+        page.wait_for_timeout(25)
+    held[0].continue_()
     page.get_by_role("heading", name=tone.name, exact=True).wait_for()
     assert page.get_by_role("checkbox", name="piano").first.is_checked()
     assert span(page) == [0.5, 1.0]
