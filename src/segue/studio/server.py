@@ -1,17 +1,18 @@
 """The server: one process, one port, one folder; ends its streams and jobs when it is stopped."""
 
+import asyncio
 import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from segue.errors import DataError, SettingError
 from segue.studio.app import Studio, StudioSettings, create_app
-from segue.studio.connections import Connection
 
 DEFAULT_PORT: Final = 8765
 NEXT_PORTS: Final = 20
@@ -21,6 +22,49 @@ WARMING_SECONDS: Final = 2.0
 """At the end the warm-up of a model is waited for so long."""
 
 LOCK_NAME: Final = "studio.lock"
+
+LOOK_SECONDS: Final = 15.0
+"""A connection without a request is closed when it is seen so twice, this long apart."""
+
+STUCK_SECONDS: Final = 120
+"""So long an answer waits for who does not take it."""
+
+
+class Connection(H11Protocol):
+    """One connection; uvicorn alone waits for ever for the head of a request, and for readers.
+
+    Attributes:
+        most: connections that are open at once; one more is closed at once.
+    """
+
+    most: int = 1_000_000
+    _looking: asyncio.TimerHandle | None = None
+    _seen: object = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to watch."""
+        super().connection_made(transport)
+        if len(self.connections) > self.most:
+            transport.abort()
+            return
+        _give_up_after(transport.get_extra_info("socket"), STUCK_SECONDS)
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End watching."""
+        if self._looking is not None:
+            self._looking.cancel()
+        super().connection_lost(exc)
+
+    def _look(self) -> None:
+        """Close the connection where nothing was asked since the last look."""
+        cycle: RequestResponseCycle | None = self.cycle
+        waits = cycle is None or cycle.response_complete
+        last, self._seen = self._seen, (cycle,) if waits else None
+        if waits and last == self._seen and not self.transport.get_write_buffer_size():
+            self.transport.abort()
+            return
+        self._looking = self.loop.call_later(LOOK_SECONDS, self._look)
 
 
 class Server(uvicorn.Server):
@@ -165,6 +209,12 @@ def locked(folder: Path, address: str) -> Iterator[None]:
         stream.write(address)
         stream.flush()
         yield
+
+
+def _give_up_after(connection: Any, seconds: int) -> None:
+    """Let the system close a connection whose other end does not take what was sent."""
+    if hasattr(socket, "TCP_USER_TIMEOUT") and connection is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
 
 
 def _try_lock(stream: IO[str]) -> bool:

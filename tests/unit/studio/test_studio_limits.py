@@ -14,7 +14,7 @@ from starlette.responses import Response
 from tests.studio_served import Served, add_traps, kind, port_of, served, spoken
 
 from segue.errors import SettingError
-from segue.studio import connections
+from segue.studio import server as server_module
 from segue.studio.limits import Limits, check_at_most, limits_from
 from segue.studio.problems import TooLarge
 
@@ -181,7 +181,7 @@ def test_large_answers_that_nobody_takes_do_not_fill_the_memory(tmp_path: Path) 
 def test_a_connection_without_a_request_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "LOOK_SECONDS", 0.3)
+    monkeypatch.setattr(server_module, "LOOK_SECONDS", 0.3)
     with served(tmp_path) as studio, httpx.Client(base_url=studio.url) as client:
         app: Any = studio.server.config.app
 
