@@ -168,3 +168,27 @@ def test_help_lists_the_rooms_keys(open_page: OpenPage) -> None:
     assert value(page, "room.scene.piece.tickAt(room.player.position())") == pytest.approx(
         8 * 1920, abs=1
     )
+
+
+DROPPED = """async () => {
+  const { Run } = await import("/static/midi_job.js");
+  let hear = null;
+  const api = {
+    post: async () => ({ id: "0123456789abcdef", state: "running", position: null }),
+    follow: (id, { onEvent }) => { hear = onEvent; return { stop() {} }; },
+    remove: async () => undefined,
+  };
+  const heard = [];
+  const run = new Run(api, { kind: "inpaint", body: { candidates: 2 } }, (what) => heard.push(what));
+  await run.start(null);
+  hear("notes", { candidate: 1, notes: [[0, 60, 0, 10, 80], [2, 64, 0, 10, 80]] });
+  hear("drop", { candidate: 1, track: 2 });
+  const left = run.live.get(1);
+  sessionStorage.clear();
+  return { left, told: heard.includes("drop") };
+}"""
+
+
+def test_notes_that_are_written_once_more_are_taken_away_first(open_page: OpenPage) -> None:
+    page = opened(open_page)
+    assert page.evaluate(DROPPED) == {"left": [[0, 60, 0, 10, 80]], "told": True}

@@ -5,7 +5,7 @@ const MOST_FAILURES = 3;
 const POLL_MS = 1000;
 // A browser keeps six connections to a server at most: some must be left for everything else.
 const MOST_STREAMS = 4;
-const EVENTS = ["state", "begin", "notes", "progress", "result", "end"];
+const EVENTS = ["state", "begin", "notes", "drop", "progress", "result", "end"];
 
 /** Tells "lost" and "regained" when the server stops or begins to answer. */
 export const connection = new EventTarget();

@@ -29,7 +29,7 @@ export class Run {
   /**
    * @param {object} api
    * @param {{kind: "inpaint"|"outpaint"|"compose", body: object, label: string}} request
-   * @param {(what: "state"|"canvas"|"notes"|"progress"|"result", data?: object) => void} onChange
+   * @param {(what: "state"|"canvas"|"notes"|"drop"|"progress"|"result", data?: object) => void} onChange
    */
   constructor(api, request, onChange) {
     this.api = api;
@@ -114,6 +114,8 @@ export class Run {
       state: () => UNDER_WAY.has(data.state) && this.#become(data.state, data.position),
       begin: () => this.#begin(data),
       notes: () => this.#write(data),
+      drop: () => this.#drop(data),
+      drop: () => this.#drop(data),
       progress: () => {
         this.progress = data.total ? data.done / data.total : null;
         this.onChange("progress");
@@ -144,6 +146,15 @@ export class Run {
     this.live.set(candidate, rows);
     rows.push(...notes);
     this.onChange("notes", { candidate, notes });
+  }
+
+  #drop({ candidate, track }) {
+    const rows = this.live.get(candidate) ?? [];
+    this.live.set(
+      candidate,
+      rows.filter(([on]) => on !== track),
+    );
+    this.onChange("drop");
   }
 
   #note(what) {

@@ -399,6 +399,8 @@ export class Room {
     const { run } = this;
     if (what === "notes") {
       this.#writeNotes(data);
+    } else if (what === "drop") {
+      this.#show();
     } else if (what === "progress") {
       this.results.showProgress();
     } else if (what === "canvas") {
