@@ -115,7 +115,6 @@ export class Run {
       begin: () => this.#begin(data),
       notes: () => this.#write(data),
       drop: () => this.#drop(data),
-      drop: () => this.#drop(data),
       progress: () => {
         this.progress = data.total ? data.done / data.total : null;
         this.onChange("progress");
