@@ -153,7 +153,10 @@ def test_zoom_and_scroll(open_page: OpenPage) -> None:
     assert value(page, "room.roll.view.left") > 0
     strip.press("Home")
     assert value(page, "room.roll.view.left") == 0
-    assert str(strip.get_attribute("aria-valuetext")).startswith("Bars 1 to")
+    until(
+        page,
+        "document.querySelector('.overview').getAttribute('aria-valuetext').startsWith('Bars 1 to')",
+    )
     page.get_by_role("button", name="Move").click()
     before = mark_of(page)
     drag(page, place(page, 8, 1.5), place(page, 6, 1.5))
