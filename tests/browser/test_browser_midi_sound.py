@@ -237,7 +237,7 @@ def test_only_what_is_heard_and_new_is_fetched(open_page: OpenPage) -> None:
     until(page, PLAYS)
     assert {(piece, track) for piece, _, track in asked} == {(original, each) for each in "013"}
     page.get_by_role("button", name="Mute Viola").click()
-    assert value(page, "room.player.plan.at(-1).tracks.has(2)")
+    until(page, "room.player.plan.at(-1).tracks.has(2)")
     until(page, "room.player.deck.sources.size >= 4")
     assert "2" in {track for _, _, track in asked}, "a track that is heard again joins"
     page.locator(".midi-transport .play").click()
