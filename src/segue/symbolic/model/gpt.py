@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from segue.core.config import StrictModel
+from segue.symbolic.model.attention import attend
 
 _SHORTEST_WAVE_QUARTERS = 0.5
 _LONGEST_WAVE_QUARTERS = 256.0
@@ -173,10 +174,7 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "batch tokens width"]:
         """Attend to this and all earlier tokens."""
         queries, keys, values = self.project(hidden, rotation)
-        attended = functional.scaled_dot_product_attention(
-            queries, keys, values, is_causal=True, dropout_p=self.dropout * self.training
-        )
-        return self.merge(attended)
+        return self.merge(attend(queries, keys, values, dropout=self.dropout * self.training))
 
 
 class FeedForward(nn.Module):
