@@ -77,7 +77,9 @@ class BlockedAttention(torch.autograd.Function):
             to_values[:, :end].baddbmm_(given.transpose(1, 2), block)
             to_weights = torch.bmm(block, values[:, :end].transpose(1, 2))
             # The derivative of softmax: w * (g - sum(w * g)).
-            to_scores = torch._softmax_backward_data(to_weights, given, -1, given.dtype)
+            to_scores = torch._softmax_backward_data(  # noqa: SLF001 (has no public name)
+                to_weights, given, -1, given.dtype
+            )
             to_queries[:, start:end] = torch.bmm(to_scores, keys[:, :end])
             to_keys[:, :end].baddbmm_(to_scores.transpose(1, 2), queries[:, start:end])
         to_queries = to_queries / math.sqrt(ctx.shape[-1])
