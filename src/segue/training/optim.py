@@ -1,6 +1,7 @@
-"""The optimiser that every task shares: AdamW, its learning rate over the steps, and what decays."""
+"""The optimiser that every task shares: AdamW or Muon, its learning rate over the steps, what decays."""
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -9,11 +10,19 @@ from pydantic import Field
 from torch import nn
 
 from segue.core.config import StrictModel
+from segue.errors import SettingError
 
 
 class OptimSettings(StrictModel):
-    """AdamW (Loshchilov and Hutter, 2019) and its learning rate over the steps."""
+    """The optimiser and its learning rate over the steps.
 
+    ``adamw`` is Loshchilov and Hutter's (2019). ``muon`` (Jordan et al., 2024) turns the step of every
+    matrix inside the model into the nearest orthogonal one; embeddings, the head, norms and biases
+    keep AdamW. Its steps have the size that AdamW's would have (Liu et al., 2025), so that one learning
+    rate serves both.
+    """
+
+    method: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = Field(default=1e-3, gt=0, description="the largest value")
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = Field(default=0.1, ge=0, description="on linear weights only")
@@ -63,19 +72,90 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     ]
 
 
-def adamw(model: nn.Module, settings: OptimSettings, *, max_steps: int) -> OptimizerLRScheduler:
-    """Return AdamW with two decay groups and its schedule, stepped once a step.
+class Joined(torch.optim.Optimizer):
+    """Several optimisers that look like one; each keeps its own parameters.
+
+    Args:
+        parts: share no parameters.
+    """
+
+    def __init__(self, parts: Sequence[torch.optim.Optimizer]) -> None:
+        self.parts = tuple(parts)
+        super().__init__([group for part in self.parts for group in part.param_groups], {})
+        self._share_groups()
+
+    def _share_groups(self) -> None:
+        # Schedules write into these dictionaries, and the parts have to see it.
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take a step with every part; the closure is called once."""
+        result = None
+        if closure is not None:
+            with torch.enable_grad():
+                result = closure()
+        for part in self.parts:
+            part.step()
+        return result
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of every part."""
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the state of every part back.
+
+        Raises:
+            SettingError: the state is that of another optimiser.
+        """
+        states = state_dict.get("parts", [])
+        if len(states) != len(self.parts):
+            raise SettingError(
+                "The checkpoint was made with another optimiser. Give optim.method as it was."
+            )
+        for part, state in zip(self.parts, states, strict=True):
+            part.load_state_dict(state)
+        self._share_groups()
+
+
+def make_optimizer(model: nn.Module, settings: OptimSettings) -> torch.optim.Optimizer:
+    """Return the optimiser of the settings, at its largest learning rate.
+
+    Muon takes the linear layers that the model's ``blocks`` name in ``inner_layers``.
+
+    Raises:
+        SettingError: Muon was asked for and the model has no such blocks.
+    """
+    rate, decay = settings.learning_rate, settings.weight_decay
+    groups = decay_groups(model, decay)
+    fused = next(model.parameters()).device.type == "cuda"
+    if settings.method == "adamw":
+        return torch.optim.AdamW(groups, lr=rate, betas=settings.betas, fused=fused)
+    layers = [layer for block in getattr(model, "blocks", ()) for layer in block.inner_layers]
+    if not layers:
+        raise SettingError("This model has no blocks for Muon. Set optim.method to adamw.")
+    matrices = [layer.weight for layer in layers]
+    chosen = {id(p) for p in matrices}
+    rest = [
+        {**group, "params": [p for p in group["params"] if id(p) not in chosen]} for group in groups
+    ]
+    return Joined(
+        [
+            torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(rest, lr=rate, betas=settings.betas, fused=fused),
+        ]
+    )
+
+
+def scheduled(model: nn.Module, settings: OptimSettings, *, max_steps: int) -> OptimizerLRScheduler:
+    """Return the optimiser with two decay groups and its schedule, stepped once a step.
 
     Args:
         model: on the device that it is trained on.
         settings: see `OptimSettings`.
         max_steps: steps of the whole run, where the schedule ends.
     """
-    groups = decay_groups(model, settings.weight_decay)
-    fused = next(model.parameters()).device.type == "cuda"
-    optimizer = torch.optim.AdamW(
-        groups, lr=settings.learning_rate, betas=settings.betas, fused=fused
-    )
+    optimizer = make_optimizer(model, settings)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: learning_rate_factor(settings, step, max_steps)
     )

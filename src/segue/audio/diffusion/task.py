@@ -25,7 +25,7 @@ from segue.audio.diffusion.original import OriginalBlock, OriginalTransformer
 from segue.audio.diffusion.schedules import DiscreteSchedule, ScheduleSettings, make_schedule
 from segue.audio.diffusion.transformer import Block, LatentTransformer
 from segue.core.config import StrictModel
-from segue.training.optim import OptimSettings, adamw
+from segue.training.optim import OptimSettings, scheduled
 from segue.training.sharding import shard
 
 TIME_QUARTERS = ("t0_25", "t25_50", "t50_75", "t75_100")
@@ -280,8 +280,8 @@ class DiffusionTask(lightning.LightningModule):
         shard(self, self.model, unit)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Return AdamW with two decay groups, and the schedule, stepped once a step."""
-        return adamw(self.model, self.optim, max_steps=self.max_steps)
+        """Return the optimiser with two decay groups, and the schedule, stepped once a step."""
+        return scheduled(self.model, self.optim, max_steps=self.max_steps)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put the architecture beside the weights."""

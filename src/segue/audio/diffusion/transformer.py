@@ -197,6 +197,12 @@ class Block(nn.Module):
         self.attention = Attention(config)
         self.feed_forward = FeedForward(config)
 
+    @property
+    def inner_layers(self) -> tuple[nn.Linear, ...]:
+        """The linear layers between tokens, for an optimiser that treats matrices in its own way."""
+        attention, feed_forward = self.attention, self.feed_forward
+        return attention.qkv, attention.out, feed_forward.up, feed_forward.down
+
     def forward(
         self,
         hidden: Float[Tensor, "batch tokens width"],

@@ -16,7 +16,7 @@ from segue.symbolic.baselines.recent import MOST_BARS_LEFT, recent
 from segue.symbolic.data.windows import InfillBatches
 from segue.symbolic.prompt import CONTEXT, HOLE, PADDING
 from segue.symbolic.vocabulary import TokenType, Vocabulary
-from segue.training.optim import OptimSettings, adamw
+from segue.training.optim import OptimSettings, scheduled
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -271,4 +271,4 @@ class BaselineTask(lightning.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return AdamW and its schedule, stepped once a step."""
-        return adamw(self.net, self.optim, max_steps=self.max_steps)
+        return scheduled(self.net, self.optim, max_steps=self.max_steps)

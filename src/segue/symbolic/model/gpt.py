@@ -211,6 +211,12 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(config)
         self.residual_dropout = nn.Dropout(config.dropout)
 
+    @property
+    def inner_layers(self) -> tuple[nn.Linear, ...]:
+        """The linear layers, for an optimiser that treats matrices in its own way."""
+        attention, feed_forward = self.attention, self.feed_forward
+        return attention.qkv, attention.out, feed_forward.up, feed_forward.down
+
     def forward(
         self, hidden: Float[Tensor, "batch tokens width"], rotation: Rotation | None
     ) -> Float[Tensor, "batch tokens width"]:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from segue.core.config import StrictModel
 from segue.symbolic.model.gpt import GPT, Block, GPTConfig
-from segue.training.optim import OptimSettings, adamw
+from segue.training.optim import OptimSettings, scheduled
 from segue.training.sharding import shard
 
 HOLE_KIND, CONTEXT_KIND = 2, 1
@@ -144,8 +144,8 @@ class MidiGPTTask(lightning.LightningModule):
         shard(self, self.model, Block)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Return AdamW with two decay groups, and the schedule, stepped once a step."""
-        return adamw(self.model, self.optim, max_steps=self.max_steps)
+        """Return the optimiser with two decay groups, and the schedule, stepped once a step."""
+        return scheduled(self.model, self.optim, max_steps=self.max_steps)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put the architecture beside the weights."""
