@@ -7,7 +7,7 @@ A merged token is legal where all its parts are, one after the other. Of this,
 - what depends on the hole (bars, signatures, instruments and their order) once per bar of the hole;
 - what depends on the state is the token's first part, which the mask of base tokens answers, its first
   position, and its first notes as far as they belong to the onset under way: comparisons of one number
-  per merged token.
+  per merged token, and one more where the instrument under way may begin so many notes only.
 
 Parts before the first Position or Bar of a token are called its *head*. Tokens that hold EOS or
 another special token but BOS, and tokens without parts (the mark that MidiTok's tokenizers put before a
@@ -41,13 +41,20 @@ class _Programs:
         programs: index of the instrument.
         pitches: pitch index of the note; the highest there is where the token ends with Program, since
             a higher pitch must be left.
+        ends: whether the token ends with Program, the pitch being left.
         follows: whether the same onset of the same token has a Program part just before.
+        turns: how many of the notes that its instrument begins in a row at this onset of this token it
+            is, from 1 on.
+        runs: how many there are in this row.
     """
 
     places: Ints
     programs: Ints
     pitches: Ints
+    ends: Mask
     follows: Mask
+    turns: Ints
+    runs: Ints
 
 
 class MergedTables:
@@ -58,6 +65,7 @@ class MergedTables:
         num_tokens: number of merged tokens.
         has_parts: whether each stands for anything. Shape ``merged``.
         first_parts: first base token of each. Shape ``merged``.
+        leads: whether the first part is a pitch. Shape ``merged``.
         lead_pitch: its pitch index where the first part is a pitch, else 0. Shape ``merged``.
         first_position: first position before any bar, or a very large number. Shape ``merged``.
         starts: place of each token's first part. Shape ``merged``.
@@ -83,8 +91,8 @@ class MergedTables:
         self.onsets = self._count((self.kinds == _T.BAR) | (self.kinds == _T.POSITION))
         self.first_parts = self.parts[self.starts]
         first_kinds = self.kinds[self.starts]
-        is_pitch = (first_kinds == _T.PITCH) | (first_kinds == _T.PITCH_DRUM)
-        self.lead_pitch = np.where(is_pitch, self.values[self.starts], 0)
+        self.leads = (first_kinds == _T.PITCH) | (first_kinds == _T.PITCH_DRUM)
+        self.lead_pitch = np.where(self.leads, self.values[self.starts], 0)
         self.first_position = self._first_of(
             np.flatnonzero((self.kinds == _T.POSITION) & (self.bars == 0)), self.values, _FAR
         )
@@ -105,13 +113,19 @@ class MergedTables:
     def programs(self) -> _Programs:
         """The Program parts."""
         places = np.flatnonzero(self.kinds == _T.PROGRAM)
+        programs, ends = self.values[places], self._is_end[places]
         tops = np.array([self.tables.top[kind] for kind in self.tables.pitch_kinds])
-        pitches = tops[self.values[places]]
-        has_pitch = ~self._is_end[places]
-        pitches[has_pitch] = self.values[places[has_pitch] + 1]
+        pitches = tops[programs]
+        pitches[~ends] = self.values[places[~ends] + 1]
         follows = np.zeros(len(places), bool)
         follows[1:] = self._same(places[1:], places[:-1], self.onsets)
-        return _Programs(places, self.values[places], pitches, follows)
+        goes_on = follows.copy()
+        goes_on[1:] &= programs[1:] == programs[:-1]
+        firsts = np.flatnonzero(~goes_on)
+        run = np.cumsum(~goes_on) - 1
+        turns = np.arange(1, len(places) + 1) - firsts[run]
+        runs = np.bincount(run)[run] if len(run) else run
+        return _Programs(places, programs, pitches, ends, follows, turns, runs)
 
     @cached_property
     def _is_end(self) -> Mask:
@@ -179,6 +193,9 @@ class HoleMerges:
         lows: lowest position of every bar.
         highs: end of the positions of every bar.
         ranks: rank of every instrument asked for, by its index.
+        bottoms: lowest pitch index of every rank.
+        tops: highest pitch index of every rank.
+        voices: most notes at one onset of every rank.
         ends_with_bar: whether the Bar token behind the last bar ends the hole.
     """
 
@@ -190,6 +207,9 @@ class HoleMerges:
         lows: list[int],
         highs: list[int],
         ranks: dict[int, int],
+        bottoms: list[int],
+        tops: list[int],
+        voices: list[int],
         ends_with_bar: bool,
     ) -> None:
         self._merged = merged
@@ -199,33 +219,63 @@ class HoleMerges:
         by_index = np.full(len(merged.tables.pitch_kinds), -1)
         by_index[list(ranks)] = list(ranks.values())
         programs = merged.programs
-        keys = by_index[programs.programs] * _PITCHES + programs.pitches
-        unordered = keys < 0
-        unordered[1:] |= programs.follows[1:] & (keys[1:] <= keys[:-1])
+        ranked = by_index[programs.programs]
+        lowest, highest = np.array(bottoms)[ranked], np.array(tops)[ranked]
+        pitches = np.where(programs.ends, highest, programs.pitches)
+        keys = ranked * _PITCHES + pitches
+        wrong = (keys < 0) | (pitches < lowest) | (pitches > highest)
+        wrong |= programs.turns > np.array(voices)[ranked]
+        wrong[1:] |= programs.follows[1:] & (keys[1:] <= keys[:-1])
         self._first_key = merged.heads(keys, _FAR)
         self._first_key_behind_pitch = self._first_key - merged.lead_pitch
+        self._first_rank = merged.heads(ranked, -1)
         self._wrong = np.concatenate(
-            [merged.wrong_places(merged.tables.hole_rows), programs.places[unordered]]
+            [merged.wrong_places(merged.tables.hole_rows), programs.places[wrong]]
         )
         self._by_bar: dict[int, Mask] = {}
+        self._begun: dict[int, Ints] = {}
 
-    def mask(self, base: Mask, *, bar: int, position: int, key: int, pitch_is_next: bool) -> Mask:
+    def mask(
+        self,
+        base: Mask,
+        *,
+        bar: int,
+        position: int,
+        rank: int,
+        pitch: int,
+        pitch_is_next: bool,
+        voices_left: int | None,
+    ) -> Mask:
         """Return which merged tokens may follow. Shape ``merged``.
 
         Args:
             base: which base tokens may follow.
             bar: the bar under way.
             position: the position under way.
-            key: rank of the instrument under way times 256 plus its last pitch index; without the
-                pitch where that comes next.
+            rank: of the instrument under way.
+            pitch: its last pitch index.
             pitch_is_next: whether Program was written last.
+            voices_left: how many notes the instrument may still begin at this onset, the one whose
+                pitch is next among them; None where this is not limited.
         """
         merged = self._merged
-        first_key = self._first_key_behind_pitch if pitch_is_next else self._first_key
         mask: Mask = base[merged.first_parts] & self._legal_in(bar)
         mask &= merged.first_position > position
-        mask &= first_key > key
+        if pitch_is_next:
+            mask &= self._first_key_behind_pitch > rank * _PITCHES
+        else:
+            mask &= self._first_key > rank * _PITCHES + pitch
+        if voices_left is not None:
+            mask &= self._begun_by(rank) <= voices_left
         return mask
+
+    def _begun_by(self, rank: int) -> Ints:
+        """Return how many notes of the instrument under way each token begins. Shape ``merged``."""
+        if rank not in self._begun:
+            merged = self._merged
+            runs = merged.heads(merged.programs.runs, 0)
+            self._begun[rank] = merged.leads + np.where(self._first_rank == rank, runs, 0)
+        return self._begun[rank]
 
     def _legal_in(self, bar: int) -> Mask:
         """Return which merged tokens agree with the bars of the hole. Shape ``merged``."""

@@ -44,8 +44,7 @@ class HoleSpec:
         start_time: start of the first bar in the vocabulary's time units.
         end: ``eos`` where the model writes EOS behind the last bar; ``bar`` where it goes on with the
             next bar, whose Bar token then ends the hole (models without an infilling objective).
-        limits: for every instrument what it keeps to, or None; empty for no limits at all. Merged
-            tokens cannot be limited.
+        limits: for every instrument what it keeps to, or None; empty for no limits at all.
 
     Raises:
         SettingError: no bar, no instrument, an instrument twice, or an empty span.
@@ -232,7 +231,7 @@ class HolePlan:
         self.tops = [grammar.top[kind] for kind in self.pitch_kinds]
         self.bottoms = [0] * len(indices)
         self.voices = [_FAR] * len(indices)
-        self._keep_to_limits(vocabulary, merged)
+        self._keep_to_limits(vocabulary)
         self.program_ids = np.array(indices) + grammar.first[_T.PROGRAM]
         self.program_row = np.zeros(grammar.num_base, bool)
         self.program_row[self.program_ids] = True
@@ -240,12 +239,8 @@ class HolePlan:
         self.rows = self._rows()
         self.merges = None if merged is None else self._merges(merged)
 
-    def _keep_to_limits(self, vocabulary: Vocabulary, merged: MergedTables | None) -> None:
+    def _keep_to_limits(self, vocabulary: Vocabulary) -> None:
         """Store lowest and highest pitch index and the number of voices of every instrument."""
-        if merged is not None and self.spec.limits:
-            raise SettingError(
-                "Merged tokens cannot be limited in pitch and voices; drop the limits."
-            )
         for rank, limit in enumerate(self.spec.limits):
             if limit is None:
                 continue
@@ -264,6 +259,9 @@ class HolePlan:
             lows=self.lows,
             highs=self.highs,
             ranks=self.ranks,
+            bottoms=self.bottoms,
+            tops=self.tops,
+            voices=self.voices,
             ends_with_bar=self.ends_with_bar,
         )
 
@@ -348,13 +346,15 @@ class HoleState(State):
     def _merged_mask(self, base: Mask) -> Mask | Literal[False]:
         if self.plan.merges is None:
             return False
-        pitch_is_next = self.last is _T.PROGRAM
+        most = self.plan.voices[self.rank]
         return self.plan.merges.mask(
             base,
             bar=self.bar,
             position=self.position,
-            key=self.rank * 256 + (0 if pitch_is_next else self.pitch),
-            pitch_is_next=pitch_is_next,
+            rank=self.rank,
+            pitch=self.pitch,
+            pitch_is_next=self.last is _T.PROGRAM,
+            voices_left=None if most == _FAR else most - self.count,
         )
 
     def _limit_event(self, mask: Mask, *, closing: bool) -> None:

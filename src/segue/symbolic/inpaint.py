@@ -359,8 +359,6 @@ class _Work:
 
     def _limits(self, programs: tuple[int, ...]) -> tuple[Limit | None, ...]:
         """Return the register and the number of voices that each instrument's own tracks keep to."""
-        if self.model.tokenizer.merges is not None:
-            return ()
         stay = self.piece.notes[~notes_inside(self.piece, self.region)]
         limits: list[Limit | None] = []
         for program in programs:

@@ -1,12 +1,13 @@
 """Merged tokens are legal exactly where their parts are, one after the other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from tests.generation import grammar, random_spec, signature, vocabulary
 
-from segue.symbolic.grammar import Grammar, HoleSpec, State
+from segue.symbolic.grammar import Grammar, HoleSpec, Limit, State
+from segue.symbolic.stream import parse
 from segue.symbolic.vocabulary import TokenType
 
 NEVER_MERGED = (TokenType.PAD, TokenType.EOS, TokenType.SEP, TokenType.HOLE, TokenType.OTHER)
@@ -45,8 +46,35 @@ def holes() -> list[HoleSpec]:
     return [*both, HoleSpec((one,), 2, 9, (1, 0))]
 
 
+def limited_holes() -> list[HoleSpec]:
+    """Holes whose instruments keep to few of the pitches that `walk` writes, and to few voices."""
+    limits = (Limit(22, 28, 1), Limit(0, 27, 2), Limit(22, 29, 2), None)
+    return [
+        replace(spec, limits=tuple(limits[(number + place) % 4] for place in range(count)))
+        for spec in holes()
+        for count in [len(spec.programs)]
+        for number in range(4)
+    ]
+
+
 def starts(rules: Grammar, number: int) -> State:
     return rules.start(holes()[number % 4]) if number % 4 < 3 else rules.start_free()
+
+
+def notes_of(program: int, pitches: tuple[int, ...]) -> str:
+    return " ".join(f"Program_{program} Pitch_{p} Velocity_15 Duration_0.1.12" for p in pitches)
+
+
+def chords() -> list[tuple[int, ...]]:
+    """Chords of one and two instruments, whole and begun, with and without their position."""
+    voices = [(21,), (22, 23), (21, 22, 23), (22, 24), (24,)]
+    both = [f"{notes_of(0, low)} {notes_of(1, high)}" for low in voices for high in voices]
+    streams = []
+    for text in [*both, *(notes_of(p, pitches) for p in (0, 1) for pitches in voices)]:
+        words = text.split()
+        wholes = [words, words[1:], words[2:], words[3:], [*words, "Program_0"], words[:-3]]
+        streams += [w for words in wholes for w in (words, ["Position_3", *words])]
+    return [tuple(vocabulary().id(word) for word in words) for words in streams if len(words) > 1]
 
 
 def never_legal() -> list[tuple[int, ...]]:
@@ -79,7 +107,7 @@ def merged() -> Grammar:
         if len(parts) > 1 and not np.isin(kinds, NEVER_MERGED).any():
             found.add(tuple(parts))
     assert len(found) > 400
-    return Grammar(vocabulary(), Expansions(((), *never_legal(), *sorted(found), ())))
+    return Grammar(vocabulary(), Expansions(((), *never_legal(), *sorted(found | {*chords()}), ())))
 
 
 def step_by_step(rules: Grammar, state: State) -> np.ndarray:
@@ -122,6 +150,59 @@ def test_masks_are_those_of_the_parts(merged: Grammar) -> None:
                 if not plain.done:
                     plain.advance(part)
     assert (num_legal > 1000).all()
+
+
+def test_masks_of_limited_holes_are_those_of_the_parts(merged: Grammar) -> None:
+    rng = np.random.default_rng(4)
+    num_legal = num_limited = 0
+    for spec in limited_holes() * 2:
+        free = replace(spec, limits=())
+        state, plain, wide = merged.start(spec), grammar().start(spec), merged.start(free)
+        for _ in range(25):
+            if state.done:
+                break
+            mask = state.mask()
+            expected = step_by_step(merged, plain)
+            wrong = np.flatnonzero(mask != expected)
+            assert not len(wrong), (str(state), merged.name(int(wrong[0])), mask[wrong[0]])
+            num_legal += mask[vocabulary().size :].sum()
+            num_limited += (wide.mask() & ~mask)[vocabulary().size :].sum()
+            legal = np.flatnonzero(mask)
+            going_on = legal[legal > vocabulary().id("EOS_None")]
+            longer = legal[legal >= vocabulary().size]
+            choices = [c for c in (longer, going_on, legal) if len(c)]
+            token = int(rng.choice(choices[int(rng.random() < 0.5 and len(choices) > 1)]))
+            for each in (state, wide):
+                each.advance(token)
+            for part in merged.parts(token):
+                if not plain.done:
+                    plain.advance(part)
+    assert num_legal > 5000
+    assert num_limited > 2000
+
+
+def test_notes_of_merged_tokens_keep_to_the_limits(merged: Grammar) -> None:
+    rng = np.random.default_rng(5)
+    fullest = 0
+    for spec in [spec for spec in limited_holes() if spec.end == "eos"] * 8:
+        state, written = merged.start(spec), []
+        while not state.done:
+            legal = np.flatnonzero(state.mask())
+            longer = legal[legal >= vocabulary().size]
+            written.append(int(rng.choice(longer if len(longer) else legal)))
+            state.advance(written[-1])
+        base = [part for token in written for part in merged.parts(token)]
+        notes = parse(vocabulary(), np.array(base)).notes
+        for program, limit in zip(spec.programs, spec.limits, strict=True):
+            mine = notes[notes["program"] == program]
+            if limit is None or not len(mine):
+                continue
+            assert mine["pitch"].min() >= limit.lowest
+            assert mine["pitch"].max() <= limit.highest
+            _, at_once = np.unique(mine[["bar", "position"]], return_counts=True)
+            assert at_once.max() <= limit.voices
+            fullest = max(fullest, at_once.max())
+    assert fullest == 2
 
 
 def test_what_is_wrong_in_itself_is_never_legal(merged: Grammar) -> None:

@@ -11,7 +11,7 @@ from tests.toy_training import VOCAB, ToySource, toy_config, toy_task
 from torch import nn
 
 from segue.symbolic.model.gpt import GPT, PRESETS, preset
-from segue.symbolic.model.task import MidiGPTTask, TaskSettings
+from segue.symbolic.model.task import MidiGPTTask, TaskSettings, rows_by_length
 from segue.training.optim import OptimSettings, decay_groups, learning_rate_factor
 
 
@@ -89,6 +89,28 @@ def test_padding_changes_nothing():
     assert not torch.equal(batch["ids"], other["ids"])
     first, second = (task.training_step(b, 0)["loss"] for b in (batch, other))
     assert torch.equal(first, second)
+
+
+def test_rows_that_go_in_groups_cost_what_they_cost_together():
+    task = _alone(toy_task(max_steps=10))
+    generator = torch.Generator().manual_seed(3)
+    ids = torch.randint(0, task.config.vocab_size, (9, 700), generator=generator)
+    lengths = torch.tensor([700, 30, 400, 399, 2, 690, 64, 65, 350])
+    kinds = (torch.arange(700) < lengths[:, None]).long()
+    batch = {"ids": ids, "times": torch.arange(700).expand(9, -1), "kinds": kinds}
+    found = task.nats(batch)
+    whole = task._nats(batch["ids"], batch["times"])
+    assert found.shape == whole.shape
+    assert len(rows_by_length(lengths.tolist())) > 1
+    real = kinds[:, 1:] > 0
+    torch.testing.assert_close(found[real], whole[real], rtol=1e-4, atol=1e-5)
+
+
+def test_every_row_is_in_one_group_beside_its_like():
+    lengths = [5, 900, 1024, 30, 600, 2000, 500]
+    groups = rows_by_length(lengths)
+    assert groups == [[5], [2], [1, 4], [6, 3, 0]]
+    assert rows_by_length([]) == []
 
 
 def test_weight_of_the_context_goes_linearly():
