@@ -24,7 +24,7 @@ from segue.symbolic.data.augment import (
     transpose,
     transposition_range,
 )
-from segue.symbolic.data.holes import HoleSettings, draw_hole
+from segue.symbolic.data.holes import DrawnHole, HoleSettings, draw_hole
 from segue.symbolic.grid import Grid
 from segue.symbolic.prompt import (
     CONTEXT,
@@ -42,6 +42,8 @@ from segue.symbolic.tokenizer import Tokenizer
 from segue.symbolic.vocabulary import DRUM_PROGRAM, TokenType
 
 _PAD_MULTIPLE = 64
+_MOST_DRAWS = 20
+"""Draws of an example that must fit whole; after these it is cut at its end."""
 _LOOK_TOKENS = 512
 """Of a piece with merged tokens: enough to hear whether anything but drums plays."""
 
@@ -215,20 +217,39 @@ class InfillBatches:
             length: longest example.
             piece: number of the piece; without it one is drawn.
         """
+        for _ in range(_MOST_DRAWS):
+            row, kinds = self._draw_example(rng, length, piece)
+            if len(row.ids) <= length:
+                break
+        return Stream(row.ids[:length], row.times[:length]), kinds[:length]
+
+    def _draw_example(
+        self, rng: np.random.Generator, length: int, piece: int | None
+    ) -> tuple[Stream, NDArray[np.int8]]:
+        """Draw one example, longer than `length` where a bar of the hole alone fills it."""
         grid = self._draw_grid(rng, length, piece)
         while not len(grid.notes):
             grid = self._draw_grid(rng, length, piece)
         grid = self._vary(rng, self._with_drums(rng, grid, length))
-        settings, vocabulary = self.settings, self.vocabulary
         anchor = int(rng.integers(0, grid.num_bars))
-        max_answer = int(length * settings.answer_share)
-        drawn = draw_hole(rng, vocabulary, grid, anchor, settings.holes, max_answer)
-        hole, sight = drawn.hole, settings.sight
+        max_answer = int(length * self.settings.answer_share)
+        drawn = draw_hole(rng, self.vocabulary, grid, anchor, self.settings.holes, max_answer)
+        answer = answer_stream(self.vocabulary, grid, drawn.hole, drawn.takes(grid.notes))
+        budget = length - len(answer.ids) - len(drawn.hole.programs) - 6
+        row, kinds = self._around(grid, drawn, answer, budget)
+        excess = len(row.ids) - length
+        if excess > 0:  # Marks and the tempo in force may need positions of their own.
+            row, kinds = self._around(grid, drawn, answer, budget - excess)
+        return row, kinds
+
+    def _around(
+        self, grid: Grid, drawn: DrawnHole, answer: Stream, budget: int
+    ) -> tuple[Stream, NDArray[np.int8]]:
+        """Return prompt and answer with what the tokenizer merges, and the kind of every token."""
+        settings, vocabulary, hole = self.settings, self.vocabulary, drawn.hole
+        sight, inside = settings.sight, drawn.takes(grid.notes)
         past = drawn.past and sight != "none"
         future = drawn.future and sight in {"past_future", "all"}
-        inside = drawn.takes(grid.notes)
-        answer = answer_stream(vocabulary, grid, hole, inside)
-        budget = length - len(answer.ids) - len(hole.programs) - 6
         visible = ~inside if past or future else np.zeros_like(inside)
         visible = in_sight(hole, grid.notes, visible, sight)
         context, first = prompt_around(
@@ -238,24 +259,22 @@ class InfillBatches:
         joined, kinds = join(context, Stream(answer.ids, answer.times - shift))
         if self.augment and settings.flat_velocities == "skip" and is_flat(grid):
             kinds = np.where(vocabulary.types[joined.ids] == TokenType.VELOCITY, UNSCORED, kinds)
-        return self._merged(joined, kinds, length)
+        return self._merged(joined, kinds)
 
-    def _merged(
-        self, joined: Stream, kinds: NDArray[np.int8], length: int
-    ) -> tuple[Stream, NDArray[np.int8]]:
-        """Apply the tokenizer's merges, if any, and cut what is too long.
+    def _merged(self, joined: Stream, kinds: NDArray[np.int8]) -> tuple[Stream, NDArray[np.int8]]:
+        """Apply the tokenizer's merges, if any.
 
         A merged token is scored whole.
         """
         tokenizer = self.prepared.tokenizer
-        if tokenizer.merges is not None:
-            split = int(np.argmax(kinds == HOLE))
-            parts = [
-                tokenizer.encode_stream(Stream(joined.ids[part], joined.times[part]))
-                for part in (slice(split), slice(split, None))
-            ]
-            joined, kinds = join(*parts)
-        return Stream(joined.ids[:length], joined.times[:length]), kinds[:length]
+        if tokenizer.merges is None:
+            return joined, kinds
+        split = int(np.argmax(kinds == HOLE))
+        parts = [
+            tokenizer.encode_stream(Stream(joined.ids[part], joined.times[part]))
+            for part in (slice(split), slice(split, None))
+        ]
+        return join(*parts)
 
     @cached_property
     def _drummers(self) -> Ids:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from tests.generation import grammar, vocabulary
 from tests.prepared import composed_grid, prepared_folder, saved_tokenizer
+from tests.unit.symbolic.test_bpe import build
 
 from segue.errors import DataError
 from segue.symbolic.data.holes import HoleSettings, draw_hole
@@ -11,8 +12,10 @@ from segue.symbolic.data.windows import (
     Prepared,
     WindowSettings,
 )
+from segue.symbolic.grid import Grid
 from segue.symbolic.prompt import CONTEXT, HOLE, PADDING, UNSCORED
 from segue.symbolic.stream import parse
+from segue.symbolic.tokenizer import Tokenizer
 from segue.symbolic.vocabulary import TokenType
 
 WORDS = vocabulary()
@@ -212,3 +215,51 @@ def test_pieces_without_drums_get_those_of_a_drummer(prepared, monkeypatch):
     assert (with_drums.notes["program"] == -1).any()
     assert made._with_drums(rng, grid, 512) is grid
     assert batches(prepared)._with_drums(rng, tune, 512) is tune
+
+
+def merging(prepared):
+    """The same pieces for a model with merged tokens: note ends, and instruments with their pitch."""
+    velocity, duration = WORDS.first(TokenType.VELOCITY) + 5, WORDS.first(TokenType.DURATION) + 11
+    piano = WORDS.first(TokenType.PROGRAM) + WORDS.program_index[0]
+    pairs = [(velocity, duration), *((piano, WORDS.id(f"Pitch_{p}")) for p in range(48, 73))]
+    twin = Prepared(prepared.folder, prepared.split)
+    vars(twin)["tokenizer"] = Tokenizer(WORDS, build(pairs))
+    return twin
+
+
+@pytest.fixture(scope="module")
+def off_beat(tmp_path_factory):
+    """Pieces without notes on the bar lines: marks and tempos there have positions of their own."""
+
+    def late(seed):
+        grid = composed_grid(seed)
+        notes, tempos = grid.notes.copy(), np.repeat(grid.tempos, 12)
+        notes["position"] += 1
+        tempos["bar"], tempos["position"] = np.arange(12) * 2, 20
+        return Grid.build(grid.signatures, notes, tempos)
+
+    folder = tmp_path_factory.mktemp("late")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.prepared.composed_grid", late)
+        return Prepared(prepared_folder(folder, saved_tokenizer(folder)), "train")
+
+
+@pytest.mark.parametrize("with_merges", [False, True])
+@pytest.mark.parametrize("length", [100, 300])
+def test_no_row_loses_the_end_of_its_answer(off_beat, with_merges, length):
+    holes = HoleSettings(beat_span=0.8)
+    drawn = batches(merging(off_beat) if with_merges else off_beat, holes=holes)
+    longest = 0
+    for number in range(100):
+        row, kinds = drawn.example(np.random.default_rng([11, number]), length)
+        assert len(row.ids) == len(row.times) == len(kinds) <= length
+        assert row.ids[-1] == WORDS.first(TokenType.EOS)
+        longest = max(longest, len(row.ids))
+        if with_merges:
+            assert (row.ids >= WORDS.size).any()
+    assert longest > 0.9 * length or with_merges
+
+
+def test_a_bar_too_full_for_a_row_is_cut_in_the_end(prepared):
+    row, kinds = batches(prepared).example(np.random.default_rng(0), 12)
+    assert len(row.ids) == len(row.times) == len(kinds) <= 12
