@@ -6,6 +6,7 @@ All of them see the same prompt, cut from the same piece; nothing of the region 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any as Baseline
 from typing import Protocol
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segue.core.seeds import generator, integer
+from segue.symbolic.evaluate.part_costs import PartCosts
 from segue.symbolic.evaluate.regions import Region, drops_future, takes
 from segue.symbolic.generate import Finished, generate_events
 from segue.symbolic.grid import Grid
@@ -53,8 +55,8 @@ class Surprise:
     """What the original notes of a region cost a system.
 
     Attributes:
-        nats: by kind, see `KINDS`; tokens of several kinds (merged ones) count by their first part.
-        tokens: counted tokens by kind.
+        nats: by kind, see `KINDS`.
+        tokens: counted base tokens by kind; merged ones count as what they stand for.
         num_notes: notes of the region.
     """
 
@@ -137,7 +139,7 @@ def surprise_of(
 
     Args:
         vocabulary: of base tokens.
-        answer: base token that each counted token begins with, SEP first. Shape ``tokens``.
+        answer: base tokens, SEP first. Shape ``tokens``.
         log_probs: natural, of every token but the first. Shape ``tokens - 1``.
         num_notes: notes of the answer.
     """
@@ -188,9 +190,13 @@ class ModelSystem:
         ids = np.concatenate([context.ids, answer.ids])
         times = np.concatenate([context.times, answer.times])
         logits = self.model.decoder.logits(ids[None], times[None])[0, len(context.ids) - 1 : -1]
-        kinds = first_parts(tokenizer, np.concatenate([context.ids[-1:], answer.ids]))
-        log_probs = log_softmax_at(logits, answer.ids)
-        return surprise_of(vocabulary, kinds, log_probs, int(inside.sum()))
+        base, log_probs = self._costs.split(logits, answer.ids)
+        parts = np.concatenate([context.ids[-1:], base])
+        return surprise_of(vocabulary, parts, log_probs, int(inside.sum()))
+
+    @cached_property
+    def _costs(self) -> PartCosts:
+        return PartCosts(self.model.tokenizer)
 
     def fill(
         self, grid: Grid, region: Region, *, num_samples: int, seed: int
@@ -319,15 +325,6 @@ def placed(notes: Notes, grid: Grid, first_bar: int) -> Notes:
     tracks = dict(zip(grid.notes["program"].tolist(), grid.notes["track"].tolist(), strict=True))
     notes["track"] = [tracks.get(program, 0) for program in notes["program"].tolist()]
     return notes
-
-
-def first_parts(tokenizer: Tokenizer, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the base token that each token begins with; of the mark before a bar, that bar line."""
-    merges = tokenizer.merges
-    if merges is None:
-        return ids
-    parts = merges.parts[np.minimum(merges.offsets[ids], len(merges.parts) - 1)]
-    return np.where(merges.lengths[ids] > 0, parts, tokenizer.vocabulary.first(TokenType.BAR))
 
 
 def log_softmax_at(logits: NDArray[np.float32], ids: NDArray[np.int64]) -> Floats:

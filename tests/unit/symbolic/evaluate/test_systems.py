@@ -19,13 +19,14 @@ from tests.unit.symbolic.test_bpe import build
 from segue.symbolic.baselines import HumanOriginal, MarkovChain, MarkovDecoder, ShuffledOriginal
 from segue.symbolic.baselines.copying import Copyist, copies, repeated_fill
 from segue.symbolic.baselines.players import ChainBaseline, CopyBaseline, DecoderBaseline
+from segue.symbolic.evaluate.part_costs import PartCosts
 from segue.symbolic.evaluate.regions import TASKS, Region, draw_regions, takes
 from segue.symbolic.evaluate.systems import (
     KINDS,
     BaselineSystem,
     ModelSystem,
     PromptSettings,
-    first_parts,
+    log_softmax_at,
     surprise_of,
 )
 from segue.symbolic.grid import Grid, empty_tempos
@@ -136,31 +137,93 @@ def pairs_of_tokens():
     return [(mark, bar), *((piano, pitch) for pitch in pitches)]
 
 
-@pytest.mark.parametrize("with_mark", [True, False])
-def test_merged_tokens_are_counted_once_by_their_first_part(with_mark):
-    merges = build(pairs_of_tokens()[not with_mark :])
-    tokenizer = Tokenizer(WORDS, merges)
-    system = model_system(Uniform(vocab_size=merges.size), PromptSettings(tokenizer, 1500))
-    region = next(r for r in REGIONS if r.task == "four_bars" and 0 in r.span.programs)
-    grid, hole = grid_of(region), region.span
-    found = system.surprise(grid, region)
-    body = tokenizer.encode_stream(answer_stream(WORDS, grid, hole, takes(hole, grid.notes))).ids
-    assert found.tokens.sum() == sum(
-        WORDS.types[token] != TokenType.TIME_SIG for token in first_parts(tokenizer, body)[1:]
-    )
-    assert found.nats == pytest.approx(found.tokens * np.log(merges.size))
-    plain = model_system(Uniform()).surprise(grid, region)
-    piano = (grid.notes["program"][takes(hole, grid.notes)] == 0).sum()
-    assert plain.tokens[2] - found.tokens[2] == piano
-    assert plain.tokens[1] == found.tokens[1]
-
-
-def test_the_first_part_of_a_mark_is_the_bar_that_it_announces():
-    merges = build(pairs_of_tokens())
-    ids = np.array([WORDS.size, merges.size - 1, 7])
+def first_bars():
+    """Merges of the first bar of all answers in 4/4 up to a pitch, as training finds them."""
+    bar, meter = WORDS.first(TokenType.BAR), WORDS.id("TimeSig_4/4")
     piano = WORDS.first(TokenType.PROGRAM) + WORDS.program_index[0]
-    parts = first_parts(Tokenizer(WORDS, merges), ids).tolist()
-    assert parts == [WORDS.first(TokenType.BAR), piano, 7]
+    pairs = [(WORDS.size, bar)]
+    for right in (
+        meter,
+        WORDS.id("Position_0"),
+        piano,
+        *(WORDS.id(f"Pitch_{p}") for p in (60, 64)),
+    ):
+        pairs.append((WORDS.size + min(len(pairs), 4), right))
+    velocity, duration = WORDS.id("Velocity_95"), WORDS.first(TokenType.DURATION) + 5
+    return [*pairs, (velocity, duration), *((piano, WORDS.id(f"Pitch_{p}")) for p in range(48, 73))]
+
+
+MERGES = {
+    "pairs": build(pairs_of_tokens()[1:]),
+    "with a mark": build(pairs_of_tokens()),
+    "first bars": build(first_bars()),
+}
+
+
+@pytest.mark.parametrize("name", MERGES)
+@pytest.mark.parametrize("region", REGIONS[::3], ids=names(REGIONS[::3]))
+def test_merged_tokens_are_counted_as_what_they_stand_for(region, name):
+    tokenizer = Tokenizer(WORDS, MERGES[name])
+    system = model_system(Uniform(vocab_size=tokenizer.size), PromptSettings(tokenizer, 4000))
+    found = system.surprise(grid_of(region), region)
+    plain = model_system(Uniform()).surprise(grid_of(region), region)
+    assert found.tokens.tolist() == plain.tokens.tolist()
+    assert found.num_notes == plain.num_notes
+
+
+def test_what_the_first_merged_token_says_of_notes_is_paid():
+    """Only bar and meter of the first token are stated by the prompt."""
+    tokenizer = Tokenizer(WORDS, MERGES["first bars"])
+    token = next(token for token in range(tokenizer.size) if tokenizer.merges.lengths[token] == 5)
+    parts = tokenizer.merges.expand(token)
+    logits = np.zeros((1, tokenizer.size), np.float32)
+    base, log_probs = PartCosts(tokenizer).split(logits, np.array([token]))
+    assert base.tolist() == parts.tolist()
+    assert log_probs.sum() == pytest.approx(-np.log(tokenizer.size))
+    agreeing = [
+        sum(
+            tokenizer.merges.expand(other)[:count].tolist() == parts[:count].tolist()
+            for other in range(tokenizer.size)
+        )
+        for count in range(len(parts) + 1)
+    ]
+    expected = np.log(agreeing[1:]) - np.log(agreeing[:-1])
+    expected[-1] -= np.log(agreeing[-1])
+    assert log_probs == pytest.approx(expected)
+    found = surprise_of(WORDS, np.array([SEP, *base]), log_probs, 1)
+    assert found.nats.sum() == pytest.approx(np.log(agreeing[2]))
+
+
+@pytest.mark.parametrize("name", MERGES)
+def test_parts_cost_in_all_what_the_tokens_cost(name):
+    tokenizer = Tokenizer(WORDS, MERGES[name])
+    rng = np.random.default_rng(6)
+    grid = grid_of(REGIONS[0])
+    ids = tokenizer.encode_stream(
+        answer_stream(WORDS, grid, Hole(0, 8, PROGRAMS), np.ones(len(grid.notes), bool))
+    ).ids
+    logits = rng.normal(0, 4, (len(ids), tokenizer.size)).astype(np.float32)
+    base, log_probs = PartCosts(tokenizer).split(logits, ids)
+    assert base.tolist() == tokenizer.to_base(ids).tolist()
+    assert log_probs.sum() == pytest.approx(log_softmax_at(logits, ids).sum())
+
+
+def test_tokens_without_merges_cost_what_they_cost():
+    rng = np.random.default_rng(7)
+    ids = rng.integers(0, WORDS.size, 50)
+    logits = rng.normal(0, 20, (50, WORDS.size)).astype(np.float32)
+    base, log_probs = PartCosts(TOKENIZER).split(logits, ids)
+    assert base.tolist() == ids.tolist()
+    assert log_probs == pytest.approx(log_softmax_at(logits, ids))
+
+
+def test_a_model_that_knows_merged_tokens_pays_nothing():
+    tokenizer = Tokenizer(WORDS, MERGES["first bars"])
+    rows = np.arange(tokenizer.size)
+    logits = np.full((tokenizer.size, tokenizer.size), -50, np.float32)
+    logits[rows, rows] = 50
+    _, log_probs = PartCosts(tokenizer).split(logits, rows)
+    assert log_probs == pytest.approx(0, abs=1e-9)
 
 
 # What is seen -------------------------------------------------------------------------------------
