@@ -39,8 +39,40 @@ def fill(region, *, piece=PIECE, model=None, **options):
         Region(("piano",), 4, 6),
     ],
 )
-def test_whatever_the_region_nothing_outside_changes(region):
-    assert any(filling.num_notes for filling in fill(region, candidates=4))
+@pytest.mark.parametrize("merges", [False, True])
+def test_whatever_the_region_nothing_outside_changes(region, merges):
+    model = fake_model(merges=merges)
+    assert any(filling.num_notes for filling in fill(region, candidates=4, model=model))
+
+
+@pytest.mark.parametrize("merges", [False, True])
+def test_new_notes_keep_to_the_register_and_the_voices_of_their_tracks(merges):
+    """The other bars of the piece say what the piano and the bass play."""
+    long = Piece.from_bytes(song(40))
+    region = Region(("piano", "bass"), 9, 14)
+    for seed in range(3):
+        (filling,) = fill(region, piece=long, model=fake_model(merges=merges, seed=seed))
+        inside = notes_inside(filling.piece, filling.region)
+        kept = long.notes[~notes_inside(long, filling.region)]
+        for track in filling.region.tracks:
+            own = kept[kept["track"] == track]
+            new = filling.piece.notes[inside & (filling.piece.notes["track"] == track)]
+            assert len(new)
+            assert new["pitch"].min() >= own["pitch"].min() - 2
+            assert new["pitch"].max() <= own["pitch"].max() + 2
+            most = [np.unique(n["onset_ticks"], return_counts=True)[1].max() for n in (own, new)]
+            assert most[1] <= most[0]
+
+
+def test_merged_tokens_are_written():
+    model, written = fake_model(merges=True), []
+
+    def report(event):
+        if isinstance(event, Finished):
+            written.append((len(event.candidate.tokens), len(event.candidate.ids)))
+
+    fill(Region(None, 3, 6), model=model, candidates=2, on_event=report)
+    assert all(tokens < parts for tokens, parts in written)
 
 
 def test_the_same_seed_gives_the_same_file_and_another_seed_another():
@@ -61,11 +93,12 @@ def test_candidates_are_distinct_ranked_and_the_first_does_not_depend_on_their_n
     assert one in {filling.piece.to_bytes() for filling in four if filling.number == 0}
 
 
+@pytest.mark.parametrize("merges", [False, True])
 @pytest.mark.parametrize("bars", [(3, 4), (1, 8)])
-def test_every_new_note_has_its_own_likelihood(bars):
+def test_every_new_note_has_its_own_likelihood(bars, merges):
     """The notes of the events, found again in the piece by onset and pitch."""
-    events = []
-    for filling in fill(Region(None, *bars), candidates=2, on_event=events.append):
+    events, model = [], fake_model(merges=merges)
+    for filling in fill(Region(None, *bars), candidates=2, on_event=events.append, model=model):
         places, log_probs = filling.note_log_probs
         assert (np.diff(places) > 0).all()
         inside = notes_inside(filling.piece, filling.region)
@@ -90,13 +123,15 @@ def test_notes_without_room_have_no_likelihood():
         assert (filling.piece.notes["track"][places] == 1).all()
 
 
-def test_long_holes_are_written_in_passes_without_gaps():
+@pytest.mark.parametrize("merges", [False, True])
+def test_long_holes_are_written_in_passes_without_gaps(merges):
     long = Piece.from_bytes(song(40))
     events = []
-    model = fake_model(context_length=700)
+    model = fake_model(context_length=700, merges=merges)
     filling = fill(Region(None, 5, 30), piece=long, model=model, on_event=events.append)[0]
     bars = [event.bar for event in events if isinstance(event, BarStarted)]
-    assert bars == list(range(26))
+    assert bars == list(range(26)) * (len(bars) // 26)  # forgotten instruments: once more
+    assert bars
     assert sum(isinstance(event, Finished) for event in events) > 1
     notes = [event for event in events if isinstance(event, NoteWritten)]
     assert len(notes) >= filling.num_notes
