@@ -146,7 +146,8 @@ class Drawer:
         elif mask.any():
             x = np.where(seen, noised(sampler.schedule, given, x, begin), x)
         drawn = self._sample(sampler, given, seen, x, rng, strength, progress)
-        return np.asarray(drawn[0], np.float32)
+        factor = np.float32(settings.spread**strength)
+        return np.asarray(np.where(seen, drawn, drawn * factor)[0], np.float32)
 
     def _sample(
         self,

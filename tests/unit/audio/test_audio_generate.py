@@ -93,6 +93,23 @@ def test_guidance_leads_away_from_what_is_not_wanted(model: AudioModel) -> None:
         sound(1, condition=jazz, negative=rock)
 
 
+def test_spread_moves_what_is_drawn_from_the_mean_and_nothing_known(model: AudioModel) -> None:
+    channels, frames = model.parts.codec.latent_channels, 24
+    known = np.full((channels, frames), 0.5, np.float32)
+    mask = np.arange(frames) < 9
+
+    def drawn(spread: float, strength: float = 1.0) -> np.ndarray:
+        maker = Maker(model, model.settings(spread=spread))
+        base = np.zeros_like(known) if strength < 1 else None
+        return maker.drawer.draw(known, mask, start_frame=0, base=base, strength=strength)
+
+    plain, wide = drawn(1.0), drawn(1.5)
+    np.testing.assert_array_equal(wide[:, mask], plain[:, mask])
+    np.testing.assert_allclose(wide[:, ~mask], 1.5 * plain[:, ~mask], rtol=1e-6)
+    plain, wide = drawn(1.0, 0.25), drawn(1.5, 0.25)
+    np.testing.assert_allclose(wide[:, ~mask], 1.5**0.25 * plain[:, ~mask], rtol=1e-6)
+
+
 def test_the_network_runs_once_a_step_without_guidance(model: AudioModel) -> None:
     calls = []
 

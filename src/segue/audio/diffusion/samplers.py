@@ -229,6 +229,9 @@ class SamplerSettings(StrictModel):
     """Lowest and highest time at which guidance acts."""
     eta: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of fresh noise of ddim, from none to that of ddpm."""
+    spread: Annotated[float, Field(gt=0, le=4)] = 1.0
+    """Factor on what is drawn from noise alone, for a model whose latents lie too near to their
+    mean; where drawing begins at a lower time, this to the power of that time."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "SamplerSettings":
