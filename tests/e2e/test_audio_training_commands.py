@@ -105,12 +105,20 @@ def test_from_a_folder_of_sound_to_sound(tmp_path: Path, monkeypatch, capsys) ->
             *("export", "first", "second", "-o", weights, "--weights", weights, "--json"),
             *("--licence", "CC0-1.0", "--part", "graphs"),
             *(("--part", "safetensors") if weights == "float16" else ()),
+            *(
+                ("--sampling", "spread=1.1", "--sampling", "guidance=3")
+                if weights == "int8"
+                else ()
+            ),
         )
         exported = json.loads(out)
         assert max(exported["errors"].values()) < {"float16": 0.02, "int8": 0.2}[weights]
         sizes[weights] = exported["bytes"]["transformer.onnx"]
         assert not list(Path(weights).glob("*.data"))
     assert sizes["int8"] < 0.8 * sizes["float16"]
+    kept, changed = (AudioModel.open(name).parts.sampling for name in ("float16", "int8"))
+    assert kept.steps == changed.steps == 2
+    assert (kept.spread, changed.spread, changed.guidance) == (1.0, 1.1, 3.0)
 
     begun = {}
     for source in ("first", "float16"):

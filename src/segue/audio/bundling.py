@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -17,9 +17,11 @@ from segue.audio.autoencoder.export import (
 from segue.audio.autoencoder.fit import AUTOENCODER_PREFIX, load_autoencoder
 from segue.audio.autoencoder.network import SpectralAutoencoder
 from segue.audio.diffusion.export import TRANSFORMER_NAME, diffusion_settings, export_transformer
+from segue.audio.diffusion.samplers import SamplerSettings
 from segue.audio.diffusion.weights import TRANSFORMER_PREFIX, TrainedDiffusion, load_diffusion
 from segue.audio.latents import BUNDLE_KIND
 from segue.audio.loaded import read_parts
+from segue.core.config import load
 from segue.errors import SettingError
 from segue.runtime.bundle import FORMAT, Bundle, write_bundle
 from segue.training.graphs import Storage
@@ -61,6 +63,7 @@ def export_bundle(
     extras: Mapping[str, Any] | None = None,
     card: str = "",
     parts: Collection[Part] = SHIPPED,
+    sampling: Sequence[str] = (),
 ) -> Exported:
     """Write a bundle of two trained models and check its graphs against them.
 
@@ -76,6 +79,8 @@ def export_bundle(
         card: text of the model card, ``README.md``.
         parts: ``graphs``, which run, and ``safetensors``, the weights of both models in float16 to
             be trained further.
+        sampling: ``steps=8`` and the like: how the bundle draws unless it is asked otherwise, where
+            that is not what the diffusion run's recipe says.
 
     Raises:
         DataError: a run has no checkpoint, or not of the kind.
@@ -91,6 +96,8 @@ def export_bundle(
     _check_match(autoencoder, trained)
     clip_frames = None if isinstance(autoencoder, SpectralAutoencoder) else trained.frames
     config = _describe(autoencoder, trained, name, clip_frames) | dict(extras or {})
+    drawn = load(SamplerSettings, config["sampling"], overrides=sampling, origin="--sampling")
+    config["sampling"] = drawn.model_dump()
     read_parts(config, where=str(target))
     with tempfile.TemporaryDirectory() as folder:
         written: list[str] = []

@@ -121,6 +121,13 @@ def export(
         list[str] | None,
         typer.Option(help="graphs or safetensors; may be repeated; graphs where none."),
     ] = None,
+    sampling: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="steps=8, guidance=2 and the like: how the bundle draws unless asked otherwise, "
+            "where not as the run's recipe says; may be repeated."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Export both stages to a bundle, and check the graphs against the models."""
@@ -137,6 +144,7 @@ def export(
         extras={"licence": licence},
         card=card.read_text(encoding="utf-8") if card else "",
         parts=tuple(part) if part else SHIPPED,  # type: ignore[arg-type]  # checked there
+        sampling=sampling or (),
     )
     if as_json:
         print_json(
