@@ -6,7 +6,7 @@ import warnings
 import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import soundfile
@@ -30,7 +30,7 @@ DOTS_PER_INCH: Final = 150
 ROLL_INCHES: Final = 6.8
 SPECTROGRAM_INCHES: Final = (6.4, 3.5)
 _LANE_NAME_PLACE: Final = -0.062
-_MARGIN_IN: Final = 1.8
+_MARGIN_IN: Final = 1.86
 _CRC_POLYNOMIAL: Final = 0x04C11DB7
 
 Audio = NDArray[np.float32]
@@ -128,12 +128,13 @@ def write_roll(figure: "Figure", path: Path) -> tuple[int, int]:
     figure.set_size_inches(ROLL_INCHES, height)
     axes_in = ROLL_INCHES - _MARGIN_IN - 0.15
     for axes in figure.axes:
-        place: Any = axes.get_subplotspec()
-        place.get_gridspec().update(left=_MARGIN_IN / ROLL_INCHES, right=1 - 0.15 / ROLL_INCHES)
+        place = axes.get_position()
+        left, width = _MARGIN_IN / ROLL_INCHES, axes_in / ROLL_INCHES
+        axes.set_position((left, place.y0, width, place.height))
         for text in axes.texts:
             x, y = text.get_position()
             if x == _LANE_NAME_PLACE:
-                text.set_position((-0.6 / axes_in, y))
+                text.set_position((-0.66 / axes_in, y))
     image = _drawn(figure)
     few = image.quantize(NUM_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     packed = io.BytesIO()

@@ -115,8 +115,8 @@ def page(items: Sequence[Item], *, soundfont: str) -> str:
 <h1>Gallery</h1>
 <p class="lead">What the models that come with Segue write, before and after, the baselines beside
 them.</p>
-<p><strong>Chosen by seed, not by taste.</strong> Pieces, regions and seeds were fixed before any model was
-heard. Every result is the first one that its seed gives; nothing was drawn again, nothing left out.
+<p><strong>Chosen by seed, not by taste.</strong> Pieces, regions and seeds are fixed in the code; none was
+picked for what a model made of it. Every result is the first one that its seed gives; nothing was drawn again, nothing left out.
 Weak results stay.</p>
 {_contents(items)}
 </header>

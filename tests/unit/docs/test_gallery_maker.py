@@ -14,13 +14,16 @@ from gallery_code import gallery, maker
 from segue.audio.condition import Condition
 from segue.errors import DataError, MissingExtraError
 from segue.runtime.bundle import Bundle
+from segue.symbolic.render import piano_roll_of
 from segue.symbolic.score import Piece
 from segue.symbolic.splice import notes_inside
 from segue.symbolic.tokenizer import Tokenizer
+from segue.symbolic.vocabulary import TokenType
 
 AUDIO, FILLINGS, ITEMS, MEDIA = map(
     gallery, ("making.audio", "making.fillings", "making.items", "making.media")
 )
+PITCHES = (TokenType.PITCH, TokenType.PITCH_DRUM)
 TASKS = {task.slug: task for task in gallery("pieces.catalogue").catalogue()}
 
 
@@ -171,6 +174,10 @@ def test_a_chain_is_not_fitted_on_what_stood_in_the_hole(slug: str) -> None:
     ]
     assert len(answers[0]) > 10
     assert answers[0] == answers[1]
+    separator = full.vocabulary.first(TokenType.SEP)
+    assert all(ids[0] == separator for ids in answers[0])
+    notes = [np.isin(full.vocabulary.types[list(ids)], PITCHES).sum() for ids in answers[0]]
+    assert min(notes) > 0, "a silent hole was learnt"
 
 
 def test_the_same_sound_makes_the_same_file(tmp_path: Path) -> None:
@@ -182,6 +189,23 @@ def test_the_same_sound_makes_the_same_file(tmp_path: Path) -> None:
     heard, rate_hz = soundfile.read(first)
     assert (len(heard), rate_hz) == (48_000, 48_000)
     assert np.corrcoef(heard[2000:-2000], sound[2000:-2000])[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("slug", ["waltz", "band", "drums"])
+def test_names_of_tracks_lie_within_the_picture(slug: str, tmp_path: Path) -> None:
+    piece = Piece.from_bytes(TASKS[slug].midi(), name=slug)
+    figure = piano_roll_of(piece, region=TASKS[slug].region, context_bars=2)
+    width, _ = MEDIA.write_roll(figure, tmp_path / "roll.png")
+    assert width == figure.bbox.width * MEDIA.DOTS_PER_INCH / figure.dpi
+    figure.canvas.draw()
+    names = {track.name for track in piece.tracks}
+    (axes,) = figure.axes
+    shown = {text.get_text(): text.get_window_extent() for text in axes.texts}
+    assert names <= set(shown)
+    ticks = min(label.get_window_extent().x0 for label in axes.get_yticklabels())
+    for name in names:
+        assert shown[name].x0 >= 0
+        assert shown[name].x1 <= ticks
 
 
 def known(labels: tuple[str, ...], *, text: bool, installed: bool = True) -> SimpleNamespace:
