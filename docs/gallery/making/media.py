@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from segue.plots.style import Figure
 
 OPUS_HZ: Final = 48_000
-COMPRESSION: Final = 0.885
-"""Of libsndfile's Opus, 0 to 1: about 32 kbit a second for one channel."""
+COMPRESSION: Final = 0.9
+"""Of libsndfile's Opus, 0 to 1: about 28 kbit a second for one channel."""
 NUM_COLOURS: Final = 64
 WEBP_QUALITY: Final = 72
 DOTS_PER_INCH: Final = 150
