@@ -269,6 +269,7 @@ def write_readme() -> None:
         {f"{row['date']}, {row['exaflops']:g} exaflop each" for row in rows.values()}
     )
     text = text.replace("{sizes}", sizes_table(rows)).replace("{changes}", changes_table(rows))
+    text = text.replace("{curve}", "![Bits per note over weights](sizes.png)")
     (HERE / "README.md").write_text(text.replace("{conditions}", "; ".join(conditions)), "utf-8")
     draw(rows)
 
