@@ -470,8 +470,14 @@ def test_a_file_that_is_dropped_is_opened(open_page: Opener, tone: Path) -> None
     page.get_by_role("heading", name="dropped.wav").wait_for()
 
 
-def test_text_is_asked_for_only_where_the_model_knows_it(open_page: Opener) -> None:
+def test_text_is_asked_for_only_where_the_model_knows_it(open_page: Opener, studio: str) -> None:
     page = open_page("/#/audio")
+    words = page.get_by_label("In words", exact=True)
+    words.fill("slow strings")
+    info = json.loads(fetched(f"{studio}/api/info"))
+    info["models"]["audio"][0]["text"] = False
+    page.route("**/api/info", lambda route: route.fulfill(json=info))
+    page.reload()
     words = page.get_by_label("In words", exact=True)
     assert words.is_disabled()
     assert page.get_by_text("was trained without texts").is_visible()

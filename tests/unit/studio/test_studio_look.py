@@ -60,7 +60,7 @@ def test_what_is_offered(client: httpx.Client) -> None:
     assert midi["midigpt-small"]["defaults"] == {"temperature": 0.9, "top_p": 0.95, "top_k": None}
     assert not midi["my-model"]["default"]
     shown = audio["ldmg-small"]
-    assert (shown["rate_hz"], shown["channels"], shown["text"]) == (16_000, 1, False)
+    assert (shown["rate_hz"], shown["channels"], shown["text"]) == (16_000, 1, True)
     assert "piano" in shown["labels"]
     assert shown["window_seconds"] == pytest.approx(10, abs=0.2)
     programs = {each["name"]: each["program"] for each in told["instruments"]}
