@@ -66,6 +66,9 @@ MODEL = [
     "optim.learning_rate=4e-3",
     "optim.warmup_steps=5",
     "sampling.steps=12",
+    "sampling.shift=1.0",
+    "sampling.spread=1.0",
+    "sampling.guidance=1.5",
 ]
 
 

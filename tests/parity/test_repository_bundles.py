@@ -73,6 +73,9 @@ def test_the_transformer_of_ldmg_answers_as_its_graph():
         "step": np.array([0], np.float32),
         "labels": np.eye(len(labels), dtype=np.float32)[2:3],
     }
+    if weights.config.text_dims:
+        text = rng.standard_normal((1, weights.config.text_dims), np.float32)
+        feeds["text"] = text / np.linalg.norm(text)
     with torch.inference_mode():
         wanted = model(*map(torch.from_numpy, feeds.values())).numpy()
     found = Graph(shipped.path("transformer.onnx"), threads=1)(feeds)["output"]

@@ -35,7 +35,8 @@ def test_windows_see_what_is_known(before, hole, after, frames, patch) -> None:
     windows = plan(before, before + hole, total, frames=frames, patch=patch)
     for window in windows:
         assert window.first - window.start >= min(window.first, overlap)
-    assert windows[-1].stop - windows[-1].last >= min(after, overlap)
+    if frames > 2 * overlap:  # else no window has room for both sides and a frame of its own
+        assert windows[-1].stop - windows[-1].last >= min(after, overlap)
 
 
 @given(hole=SIZES["hole"], after=SIZES["after"], frames=SIZES["frames"], patch=SIZES["patch"])
