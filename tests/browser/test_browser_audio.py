@@ -317,8 +317,9 @@ def test_the_shelf_survives(open_page: Opener, tone: Path) -> None:
 
 def test_delete_asks_first(open_page: Opener, tone: Path) -> None:
     page = opened(open_page, tone)
-    count = page.locator(".shelf li").count()
     remove = page.locator(".shelf li.here").get_by_role("button", name=f"Delete {tone.name}")
+    remove.wait_for()  # the shelf is read anew after the recording is shown
+    count = page.locator(".shelf li").count()
     remove.click()
     dialog = page.get_by_role("dialog", name="Delete this recording?")
     dialog.get_by_role("button", name="Cancel").click()
