@@ -482,11 +482,15 @@ def test_text_is_asked_for_only_where_the_model_knows_it(open_page: Opener, stud
     words = page.get_by_label("In words", exact=True)
     assert words.is_disabled()
     assert page.get_by_text("was trained without texts").is_visible()
+    info["models"]["audio"][0] |= {"text": True, "text_needs": "segue[text]"}
+    page.reload()
+    page.get_by_text("pip install 'segue[text]'").wait_for()
+    assert words.is_disabled()
 
 
 def test_a_model_that_knows_text_is_told(open_page: Opener, studio: str) -> None:
     info = json.loads(fetched(f"{studio}/api/info"))
-    info["models"]["audio"][0]["text"] = True
+    info["models"]["audio"][0] |= {"text": True, "text_needs": ""}
     page = open_page("/#/audio")
     page.route("**/api/info", lambda route: route.fulfill(json=info))
     sent: list[Any] = []

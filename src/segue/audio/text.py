@@ -77,6 +77,22 @@ def open_text_encoder(name: str = DEFAULT_TEXT_ENCODER) -> TextEncoder:
     return _OPENERS[kind](model)
 
 
+def missing_for(name: str) -> str:
+    """Return what to install before texts can be read, nothing where all is there; quick to ask.
+
+    Args:
+        name: of an encoder, as `open_text_encoder` knows it.
+    """
+    kind, _, _ = name.partition(":")
+    packages = {
+        DEFAULT_TEXT_ENCODER: (("wordllama", "tokenizers"), "segue[text]"),
+        "sentence-transformers": (("sentence_transformers",), "sentence-transformers"),
+        "clap": (("transformers", "torch"), "transformers torch"),
+    }
+    modules, install = packages.get(kind, ((), ""))
+    return install if any(find_spec(module) is None for module in modules) else ""
+
+
 def to_length_one(vectors: NDArray[Any], texts: Sequence[str]) -> Array:
     """Return vectors with length 1, those of empty texts as zeros. Shape ``texts dims``."""
     rows = np.array(vectors, np.float32)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 import segue
 from segue.audio.diffusion.samplers import SamplerName
+from segue.audio.text import missing_for
 from segue.errors import SegueError
 from segue.runtime.bundle import JSON_LIMIT_BYTES
 from segue.studio.answers import ERRORS
@@ -178,6 +179,7 @@ def _audio_info(offer: Offer, *, is_default: bool) -> dict[str, Any]:
         "channels": parts.audio.channels,
         "labels": list(parts.labels),
         "text": parts.text is not None,
+        "text_needs": missing_for(parts.text.encoder) if parts.text is not None else "",
         "defaults": {
             "steps": parts.sampling.steps,
             "sampler": parts.sampling.sampler,

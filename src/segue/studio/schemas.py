@@ -376,6 +376,8 @@ class AudioModelInfo(Answer):
     """What can be asked for, such as genres."""
     text: bool
     """Whether it understands words."""
+    text_needs: str
+    """What must be installed before it is asked in words; empty where nothing is missing."""
     defaults: AudioDefaults
     window_seconds: float
     """Length that it knows; longer sound is written in windows."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segue.audio.text import open_text_encoder, read_table, to_length_one
+from segue.audio.text import missing_for, open_text_encoder, read_table, to_length_one
 from segue.errors import BundleError, MissingExtraError, SettingError
 
 
@@ -92,6 +92,9 @@ def test_what_is_not_known_names_the_nearest() -> None:
 
 def test_without_its_package_the_extra_is_named(monkeypatch) -> None:
     monkeypatch.setattr("segue.audio.text.find_spec", lambda _: None)
+    assert missing_for("wordllama") == "segue[text]"
+    assert missing_for("clap:x") == "transformers torch"
+    assert missing_for("of-tomorrow") == ""
     with pytest.raises(MissingExtraError, match=r"segue\[text\]"):
         open_text_encoder()
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)

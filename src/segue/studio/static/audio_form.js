@@ -18,6 +18,18 @@ function numberOf(box) {
   return text === "" ? null : Number(text);
 }
 
+/** Whether a model can be asked in words here. */
+function readsWords(model) {
+  return model.text && !model.text_needs;
+}
+
+function whyNoWords(model) {
+  if (!model.text) {
+    return `${model.name} was trained without texts: choose labels.`;
+  }
+  return `Words need word vectors that are not installed: pip install '${model.text_needs}', then start the studio anew.`;
+}
+
 /** Tells "submit" (detail: {action, settings}) and "action". */
 export class Form extends EventTarget {
   #ui;
@@ -159,14 +171,15 @@ export class Form extends EventTarget {
     }
     this.#showChips(this.labels, this.#labels, "Genre", model.labels);
     this.#showChips(this.unwanted, this.#unwanted, "Not this", model.labels);
+    const words = readsWords(model);
     for (const box of [this.text, this.negative]) {
-      box.input.disabled = !model.text;
-      box.setHint(model.text ? "" : `${model.name} was trained without texts: choose labels.`);
+      box.input.disabled = !words;
     }
-    this.text.input.rows = model.text ? 2 : 1;
-    this.text.input.placeholder = model.text ? "slow piano in a large hall" : "";
+    this.text.setHint(words ? "" : whyNoWords(model));
+    this.text.input.rows = words ? 2 : 1;
+    this.text.input.placeholder = words ? "slow piano in a large hall" : "";
     this.negative.setHint("");
-    this.negative.hidden = !model.text;
+    this.negative.hidden = !words;
     this.steps.input.placeholder = String(model.defaults.steps ?? "");
     this.guidance.input.placeholder = String(model.defaults.guidance ?? "");
     const own = SAMPLER_NAMES[model.defaults.sampler] ?? model.defaults.sampler;
@@ -262,7 +275,7 @@ export class Form extends EventTarget {
 
   #asked() {
     const picked = (chosen) => [...chosen].filter(([, input]) => input.checked).map(([label]) => label);
-    const words = (box) => (this.model.text ? box.input.value.trim() : "");
+    const words = (box) => (readsWords(this.model) ? box.input.value.trim() : "");
     return {
       labels: picked(this.#labels),
       negative_labels: picked(this.#unwanted),
