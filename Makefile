@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-gpu soak lint format docs docs-check constraints clean
+.PHONY: help demo test soak lint format docs docs-check constraints clean
 
 VENV := .venv
 DEV := .venv-test
@@ -32,9 +32,6 @@ demo: $(VENV)/.ready ## inpaint a bundled piece; MIDI, WAV and picture in ./segu
 
 test: $(DEV)/.ready ## run the tests (brings a CPU PyTorch)
 	@$(PYTEST) -n 2 $(ARGS)
-
-test-gpu: $(DEV)/.ready ## run the tests that need a CUDA device
-	@$(PYTEST) -m gpu $(ARGS)
 
 soak: $(DEV)/.ready ## run the long counts of the promises (hours)
 	@$(PYTEST) -m soak --timeout 0 $(ARGS)

@@ -79,13 +79,14 @@ def train_diffusion(
 
     The same command goes on with what was interrupted.
     """
-    from segue.audio.diffusion.fit import fit, knows_text
+    from segue.audio.diffusion.fit import check_text_encoder, fit, knows_text
     from segue.audio.diffusion.recipe import DiffusionRecipe
     from segue.recipes import load_recipe
 
     chosen = load_recipe(recipe, overrides=settings or [], of=DiffusionRecipe)
     tell(f"{chosen.name}: {chosen.summary}")
     tell(f"hardware: {chosen.hardware}; duration: {chosen.duration}; expected: {chosen.expected}")
+    check_text_encoder(chosen, prepared)
     folder = _latents_of(prepared, autoencoder, latents, chosen.encode, device)
     if chosen.text is not None and not knows_text(chosen, folder):
         tell("no recording has a caption: the model will know labels, and no text")

@@ -11,7 +11,7 @@ import typer
 from segue.core.progress import Advance
 
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object for machines instead of text.")
+    bool, typer.Option("--json", help="Print JSON for machines instead of text.")
 ]
 SetOption = Annotated[
     list[str] | None,

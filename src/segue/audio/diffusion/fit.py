@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from segue.audio.data.cache import read_recordings, recordings_path
 from segue.audio.data.latent_batches import LatentBatches
 from segue.audio.data.latent_cache import Latents
 from segue.audio.diffusion.recipe import DiffusionRecipe, make_model
 from segue.audio.diffusion.task import DiffusionTask
 from segue.audio.diffusion.weights import LATENTS_FILE, load_into
+from segue.audio.text import missing_for
 from segue.core.files import sha256_of
 from segue.core.progress import Progress, silent
-from segue.errors import SettingError
+from segue.errors import MissingExtraError, SettingError
 from segue.training.callbacks import Report
 from segue.training.data import BatchSource
 from segue.training.result import FitResult, fit_recipe
@@ -117,6 +119,28 @@ def knows_text(recipe: DiffusionRecipe, data: Path | str) -> bool:
     return recipe.text is not None and any(
         recording.captions for recording in Latents(Path(data), "train").recordings
     )
+
+
+def check_text_encoder(recipe: DiffusionRecipe, prepared: Path) -> None:
+    """Say before hours of encoding that captions cannot be learnt here.
+
+    Args:
+        recipe: what is to be trained.
+        prepared: a folder that `segue audio prepare` wrote; any other passes.
+
+    Raises:
+        MissingExtraError: recordings have captions, and what reads them is not installed.
+    """
+    table = recordings_path(prepared, "train")
+    needs = missing_for(recipe.text.encoder) if recipe.text is not None else ""
+    if not needs or not table.is_file():
+        return
+    if any(recording.captions for recording in read_recordings(table)):
+        raise MissingExtraError(
+            f"The recordings of {prepared} have captions (names of folders are made into some), and learning them "
+            f"needs a text encoder that is not installed. Install it with `pip install '{needs}'`, or "
+            "train on labels alone with `--set text=null`."
+        )
 
 
 def _encoder(recipe: DiffusionRecipe, data: Path) -> "TextEncoder | None":

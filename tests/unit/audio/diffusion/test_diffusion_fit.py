@@ -10,8 +10,9 @@ from tests import toy_text
 from tests.toy_diffusion import CHANNELS, LABELS, toy_encode, toy_fit, toy_latents, toy_recipe
 from tests.toy_training import trace
 
+from segue.audio.data.cache import Recording, recordings_path, write_recordings
 from segue.audio.diffusion.export import diffusion_settings
-from segue.audio.diffusion.fit import fit
+from segue.audio.diffusion.fit import check_text_encoder, fit
 from segue.audio.diffusion.transformer import LatentTransformer
 from segue.audio.diffusion.weights import (
     TRANSFORMER_PREFIX,
@@ -19,7 +20,7 @@ from segue.audio.diffusion.weights import (
     load_into,
     read_weights,
 )
-from segue.errors import DataError, SettingError
+from segue.errors import DataError, MissingExtraError, SettingError
 from segue.runtime.bundle import write_bundle
 from segue.training.run import RunFolder
 from segue.training.tensors import SAFETENSORS_NAME, write_tensors
@@ -276,3 +277,21 @@ def test_what_is_no_run_is_told(tmp_path: Path, run: Path):
         path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DataError, match="is damaged"):
         load_diffusion(broken)
+
+
+def test_captions_that_cannot_be_read_are_told_before_anything_is_encoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = Recording("a.wav", "rock", "a", 0, 16000, -14.0, -1.0, 0.0, "0" * 64, 0.0)
+    recipe = toy_recipe(text={"encoder": "wordllama", "dims": 256})
+    monkeypatch.setattr("segue.audio.text.find_spec", lambda _: None)
+    write_recordings(recordings_path(tmp_path, "train"), [named])
+    check_text_encoder(recipe, tmp_path)
+    described = named._replace(captions=("loud rock",))
+    write_recordings(recordings_path(tmp_path, "train"), [described])
+    with pytest.raises(MissingExtraError, match=r"segue\[text\].*--set text=null"):
+        check_text_encoder(recipe, tmp_path)
+    check_text_encoder(toy_recipe(), tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr("segue.audio.text.find_spec", lambda _: True)
+    check_text_encoder(recipe, tmp_path)
