@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NEIGHBOURS = 48
-_ENOUGH_NOTES = 12
+_ENOUGH_NOTES, _FEWEST_NOTES = 12, 4
 _REGISTER_NOTES = 120
-_MARGIN_SEMITONES = 2
+_MARGIN_SEMITONES, _WIDE_MARGIN_SEMITONES = 2, 12
 
 
 def centres(
@@ -109,8 +109,9 @@ def habits(
 ) -> tuple[int, int, int] | None:
     """Return lowest pitch, highest pitch and most notes at once of tracks around a moment.
 
-    The register is that of the nearest notes, with a whole tone on both sides; the number of voices is
-    the one that 98 of 100 of their onsets keep to, summed over the tracks.
+    The register is that of the nearest notes, with a whole tone on both sides, or an octave where they
+    are fewer than a dozen; the number of voices is the one that 98 of 100 of their onsets keep to,
+    summed over the tracks.
 
     Args:
         pitches: of the notes that stay. Shape ``notes``.
@@ -120,16 +121,17 @@ def habits(
         moment: tick around which the nearest notes count.
 
     Returns:
-        None where one of the tracks has too few notes to tell.
+        None where one of the tracks has fewer than four notes, too few to tell.
     """
     lowest, highest, voices = 127, 0, 0
     for track in wanted:
         mine = np.flatnonzero(tracks == track)
-        if len(mine) < _ENOUGH_NOTES:
+        if len(mine) < _FEWEST_NOTES:
             return None
+        margin = _MARGIN_SEMITONES if len(mine) >= _ENOUGH_NOTES else _WIDE_MARGIN_SEMITONES
         near = mine[np.argsort(np.abs(onsets[mine] - moment), kind="stable")[:_REGISTER_NOTES]]
-        lowest = min(lowest, int(pitches[near].min()))
-        highest = max(highest, int(pitches[near].max()))
+        lowest = min(lowest, int(pitches[near].min()) - margin)
+        highest = max(highest, int(pitches[near].max()) + margin)
         at_once = np.unique(onsets[near], return_counts=True)[1]
         voices += int(np.quantile(at_once, 0.98, method="higher"))
-    return max(0, lowest - _MARGIN_SEMITONES), min(127, highest + _MARGIN_SEMITONES), voices
+    return max(0, lowest), min(127, highest), voices

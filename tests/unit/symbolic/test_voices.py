@@ -57,3 +57,11 @@ def test_habits_are_the_register_and_the_voices_around_the_moment():
     assert habits(pitches, onsets, tracks, (0, 1), 1000) is None
     single = habits(pitches[::2], onsets[::2], tracks[::2], (0,), 0)
     assert single == (58, 62, 1)
+
+
+def test_few_notes_tell_the_register_more_loosely_and_hardly_any_nothing():
+    onsets, tracks = np.arange(11) * 100, np.zeros(11, int)
+    pitches = np.array([50, 53] * 5 + [52])
+    assert habits(pitches, onsets, tracks, (0,), 0) == (38, 65, 1)
+    assert habits(pitches[:4], onsets[:4], tracks[:4], (0,), 0) == (38, 65, 1)
+    assert habits(pitches[:3], onsets[:3], tracks[:3], (0,), 0) is None
