@@ -40,6 +40,7 @@ from segue.symbolic.prompt import (
     tokens_per_bar,
     view,
 )
+from segue.symbolic.registers import REGISTERS
 from segue.symbolic.sampling import Floats, SamplingSettings
 from segue.symbolic.score import Piece, ResolvedRegion
 from segue.symbolic.splice import fit_notes_with_places, notes_inside, replace_notes
@@ -277,8 +278,8 @@ class _Work:
     def has_forgotten(self, program: int, draft: _Draft) -> bool:
         """Return whether an instrument plays far less than its surroundings lead one to expect.
 
-        Expected is what its tracks play in the bars next to the region; a note a bar where they play
-        nowhere in the piece.
+        Expected is what its tracks play in the bars next to the region; a note in every other bar where
+        they play nowhere in the piece.
         """
         hole = hole_of(self.bars, self.region.start_ticks, self.region.end_ticks, (program,))
         owners = self.piece.notes["track"][self.context.notes["source"]]
@@ -287,9 +288,11 @@ class _Work:
         num_near = min(hole.first_bar, _NEAR_BARS) + min(
             self.context.num_bars - hole.end_bar, _NEAR_BARS
         )
-        per_bar = float(near.sum()) / max(num_near, 1) if len(bars) else 1.0
-        written = sum(int((notes["program"] == program).sum()) for notes in draft.notes)
-        return written < _FORGOTTEN_SHARE * per_bar * hole.num_bars
+        written = [notes["bar"][notes["program"] == program] for notes in draft.notes]
+        if not len(bars):
+            return len(np.unique(np.concatenate(written))) < hole.num_bars / 2
+        per_bar = float(near.sum()) / max(num_near, 1)
+        return sum(map(len, written)) < _FORGOTTEN_SHARE * per_bar * hole.num_bars
 
     def _tokens_per_bar(self, programs: tuple[int, ...]) -> float:
         """Return how many tokens a bar of these instruments is likely to take."""
@@ -358,12 +361,16 @@ class _Work:
                 yield event.candidate
 
     def _limits(self, programs: tuple[int, ...]) -> tuple[Limit | None, ...]:
-        """Return the register and the number of voices that each instrument's own tracks keep to."""
+        """Return the register and the number of voices that each instrument's own tracks keep to.
+
+        Tracks with hardly a note of their own keep to what their instrument usually plays.
+        """
         stay = self.piece.notes[~notes_inside(self.piece, self.region)]
         limits: list[Limit | None] = []
         for program in programs:
             tracks, moment = self.tracks_of[program], self.region.start_ticks
-            found = habits(stay["pitch"], stay["onset_ticks"], stay["track"], tracks, moment)
+            usual = REGISTERS[program] if program != DRUM_PROGRAM else None
+            found = habits(stay["pitch"], stay["onset_ticks"], stay["track"], tracks, moment, usual)
             low, high = self._sayable_pitches(program)
             fits = found is not None and found[0] <= high and found[1] >= low
             limits.append(Limit(*found) if found is not None and fits else None)

@@ -7,6 +7,8 @@ of a piano, two violins), the model writes for all of them at once, and the note
 import numpy as np
 from numpy.typing import NDArray
 
+from segue.symbolic.registers import Register
+
 _NEIGHBOURS = 48
 _ENOUGH_NOTES, _FEWEST_NOTES = 12, 4
 _REGISTER_NOTES = 120
@@ -106,6 +108,7 @@ def habits(
     tracks: NDArray[np.integer],
     wanted: tuple[int, ...],
     moment: int,
+    usual: Register | None = None,
 ) -> tuple[int, int, int] | None:
     """Return lowest pitch, highest pitch and most notes at once of tracks around a moment.
 
@@ -119,15 +122,21 @@ def habits(
         tracks: of the notes. Shape ``notes``.
         wanted: track indices.
         moment: tick around which the nearest notes count.
+        usual: what the instrument plays, for tracks with fewer than four notes, which are too few to tell.
 
     Returns:
-        None where one of the tracks has fewer than four notes, too few to tell.
+        None where such a track is met and nothing is usual.
     """
     lowest, highest, voices = 127, 0, 0
     for track in wanted:
         mine = np.flatnonzero(tracks == track)
         if len(mine) < _FEWEST_NOTES:
-            return None
+            if usual is None:
+                return None
+            own = pitches[mine].tolist()
+            lowest, highest = min(lowest, usual.lowest, *own), max(highest, usual.highest, *own)
+            voices += usual.voices
+            continue
         margin = _MARGIN_SEMITONES if len(mine) >= _ENOUGH_NOTES else _WIDE_MARGIN_SEMITONES
         near = mine[np.argsort(np.abs(onsets[mine] - moment), kind="stable")[:_REGISTER_NOTES]]
         lowest = min(lowest, int(pitches[near].min()) - margin)

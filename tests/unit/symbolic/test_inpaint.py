@@ -8,9 +8,12 @@ from tests.midi_files import at_ticks, midi, off, on, program, song, tempo
 
 from segue.core.region import Region
 from segue.errors import BundleError, SettingError
+from segue.symbolic.frames import new_piece
 from segue.symbolic.generate import BarStarted, Event, Finished, NotesDropped, NoteWritten
-from segue.symbolic.inpaint import inpaint
+from segue.symbolic.grid import NOTE_FIELDS
+from segue.symbolic.inpaint import _Draft, _Work, inpaint
 from segue.symbolic.loaded import MidiModel
+from segue.symbolic.registers import REGISTERS
 from segue.symbolic.sampling import SamplingSettings
 from segue.symbolic.score import Piece
 from segue.symbolic.song import Song, compose
@@ -350,3 +353,26 @@ def test_an_instrument_that_was_forgotten_is_written_alone():
     for index in dropped:
         told = [e for e in events[index:] if isinstance(e, NoteWritten)]
         assert events[index].program in {event.program for event in told}
+
+
+def test_parts_of_a_new_piece_keep_to_what_their_instruments_usually_play():
+    for seed in range(3):
+        found = compose(
+            instruments=["violin", "viola", "cello"], bars=6, model=fake_model(seed=seed)
+        )[0]
+        for track, number in enumerate((40, 41, 42)):
+            usual = REGISTERS[number]
+            new = found.piece.notes[found.piece.notes["track"] == track]
+            assert len(np.unique(new["onset_ticks"])) == len(new)
+            assert ((new["pitch"] >= usual.lowest) & (new["pitch"] <= usual.highest)).all()
+
+
+def test_a_new_part_that_rests_in_most_bars_is_forgotten_and_one_that_rests_in_some_is_not():
+    empty = new_piece([40, 41], num_bars=4, tempo=90, signature=(4, 4))
+    model = fake_model()
+    work = _Work.begin(empty, empty.resolve(Region(None, 1, 4)), model, model.defaults)
+    notes = np.zeros(3, NOTE_FIELDS)
+    notes["program"], notes["bar"] = 41, [0, 0, 1]
+    assert not work.has_forgotten(41, _Draft(0, notes=[notes]))
+    notes["bar"] = 0
+    assert work.has_forgotten(41, _Draft(0, notes=[notes]))

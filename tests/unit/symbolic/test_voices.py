@@ -2,6 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from segue.symbolic.instruments import INSTRUMENTS
+from segue.symbolic.registers import REGISTERS
 from segue.symbolic.voices import centres, habits, share
 
 
@@ -65,3 +67,22 @@ def test_few_notes_tell_the_register_more_loosely_and_hardly_any_nothing():
     assert habits(pitches, onsets, tracks, (0,), 0) == (38, 65, 1)
     assert habits(pitches[:4], onsets[:4], tracks[:4], (0,), 0) == (38, 65, 1)
     assert habits(pitches[:3], onsets[:3], tracks[:3], (0,), 0) is None
+
+
+def test_without_notes_of_its_own_a_track_plays_what_its_instrument_usually_does():
+    onsets, tracks, pitches = np.arange(3) * 100, np.zeros(3, int), np.array([60, 100, 62])
+    violin = REGISTERS[40]
+    assert habits(pitches, onsets, tracks, (1,), 0, violin) == violin
+    assert habits(pitches, onsets, tracks, (0,), 0, violin) == (55, 100, 1)
+    assert habits(pitches, onsets, tracks, (0, 1), 0, violin) == (55, 100, 2)
+
+
+def test_every_program_has_a_register_that_can_be_played():
+    assert len(REGISTERS) == len(INSTRUMENTS)
+    for name, register in zip(INSTRUMENTS, REGISTERS, strict=True):
+        assert 0 <= register.lowest < register.highest <= 127, name
+        assert 1 <= register.voices <= 6, name
+    named = dict(zip(INSTRUMENTS, REGISTERS, strict=True))
+    assert named["Acoustic Bass"].highest < named["Flute"].lowest + 12
+    assert named["Contrabass"].lowest < named["Cello"].lowest < named["Viola"].lowest
+    assert named["Viola"].lowest < named["Violin"].lowest
