@@ -20,6 +20,7 @@ Result = TypeVar("Result")
 
 _JOBS_AHEAD = 2
 _PATIENCE_S = 60.0
+_TRIES = 3
 
 
 @contextlib.contextmanager
@@ -35,16 +36,14 @@ def connect(address: str, *, patience_s: float = _PATIENCE_S) -> Iterator[Runner
         SettingError: no scheduler answers there, or it has no workers.
     """
     try:
-        from distributed import Client
+        import distributed  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
             "Work on a cluster needs Dask. Install it with `pip install segue[cluster]`, here and on "
             "every machine of the cluster."
         ) from error
     try:
-        client: Any = Client(  # type: ignore[no-untyped-call]
-            address, timeout=patience_s, set_as_default=False
-        )
+        client = _client(address, patience_s)
     except (OSError, ValueError, TypeError) as error:
         raise SettingError(
             f"No Dask scheduler answers at {address} ({error}). Start one with `dask scheduler` and "
@@ -58,6 +57,30 @@ def connect(address: str, *, patience_s: float = _PATIENCE_S) -> Iterator[Runner
                 f"The scheduler at {address} has no workers. Start some with `dask worker {address}`."
             ) from error
         yield functools.partial(run_jobs_on, client)
+
+
+def _client(address: str, patience_s: float) -> Any:
+    """Connect to a scheduler.
+
+    On a machine that is busy elsewhere, the thread that the client talks through may take longer to begin
+    than the client waits for it, which Dask shows as a failed assertion; then another one is tried.
+
+    Raises:
+        OSError: nobody answers there.
+        ValueError: no such kind of address.
+    """
+    from distributed import Client
+    from distributed.comm.addressing import parse_address
+    from distributed.comm.registry import get_backend
+
+    scheme, _ = parse_address(address)
+    get_backend(scheme)
+    for _ in range(_TRIES):
+        with contextlib.suppress(AssertionError):
+            return Client(  # type: ignore[no-untyped-call]
+                address, timeout=patience_s, set_as_default=False
+            )
+    raise OSError("the client's own thread did not begin in time: this machine is too busy")
 
 
 def run_jobs_on(

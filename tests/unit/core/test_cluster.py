@@ -16,7 +16,7 @@ from segue.core import cluster
 from segue.core.cluster import connect, run_jobs_on
 from segue.errors import DataError, MissingExtraError, SettingError
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 
 
 def double(number: int) -> int:
@@ -120,6 +120,24 @@ def test_a_connection_leaves_the_cluster_running(client: Any) -> None:
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "no address", "ftp://x"])
 def test_where_no_scheduler_is(address: str) -> None:
     with pytest.raises(SettingError, match="dask scheduler"), connect(address, patience_s=0.5):
+        pass
+
+
+def test_a_client_whose_thread_begins_too_late_is_made_again(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failures = distributed.Client, [AssertionError, AssertionError]
+
+    def late(*args: Any, **options: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return real(*args, **options)
+
+    monkeypatch.setattr(distributed, "Client", late)
+    with connect(client.scheduler.address) as jobs:
+        assert list(jobs(double, [4])) == [8]
+    failures += [AssertionError] * 3
+    with pytest.raises(SettingError, match="too busy"), connect(client.scheduler.address):
         pass
 
 
