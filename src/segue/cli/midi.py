@@ -295,18 +295,22 @@ def _write(fillings: "list[Filling]", wanted: _Wanted, candidates: int) -> None:
         wanted: where, and what besides.
         candidates: how many were asked for.
     """
-    rows = []
+    rows: list[tuple[int, Filling, list[Path]]] = []
     for rank, filling in enumerate(fillings, 1):
         stem = wanted.output.stem if rank == 1 else f"{wanted.output.stem}-{rank}"
         files = [wanted.output.with_name(stem + wanted.output.suffix)]
         filling.save(files[0])
+        rows.append((rank, filling, files))
+    for _, filling, files in rows:
         if wanted.picture:
             files.append(files[0].with_suffix(".png"))
             filling.save_picture(files[-1])
-        if wanted.sound:
+    for _, filling, files in rows if wanted.sound else ():
+        if len(filling.piece.notes):
             files.append(files[0].with_suffix(".wav"))
             filling.save_sound(files[-1], soundfont=wanted.soundfont)
-        rows.append((rank, filling, files))
+        else:
+            tell(f"{files[0]} has no notes: there is nothing to hear.")
     if wanted.as_json:
         print_json([_summary(*row) for row in rows])
         return

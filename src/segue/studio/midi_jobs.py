@@ -13,8 +13,8 @@ from segue.errors import DataError
 from segue.studio.jobs import Handle
 from segue.studio.names import result_name
 from segue.studio.piece_json import region_as_json, rows_of_notes
-from segue.studio.playing import PIECE_FILE, Pieces
-from segue.studio.problems import logger
+from segue.studio.playing import BEFORE_FILE, PIECE_FILE, Pieces
+from segue.studio.problems import NotFound, logger
 from segue.studio.store import Store
 from segue.symbolic.generate import BarStarted, Event, NotesDropped, NoteWritten
 from segue.symbolic.inpaint import Filling, inpaint
@@ -26,7 +26,6 @@ from segue.symbolic.sampling import SamplingSettings
 from segue.symbolic.score import Piece, ResolvedRegion
 
 ORIGIN_FILE: Final = "origin.json"
-BEFORE_FILE: Final = "before.mid"
 NOTES_SECONDS: Final = 0.05
 """Notes are told of at most this often."""
 _DIGITS: Final = 4
@@ -111,7 +110,7 @@ class Writing:
         """Return the factor that all variants are played with; None where nothing can be played."""
         try:
             return self.pieces.gain(before)
-        except DataError as error:
+        except (DataError, NotFound) as error:
             logger.warning("Nothing can be played: %s", error)
             return None
 

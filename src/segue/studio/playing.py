@@ -4,11 +4,11 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
 from segue.studio.limits import check_at_most
-from segue.studio.problems import TooLarge
+from segue.studio.problems import NotFound, TooLarge
 from segue.studio.store import Store
 from segue.symbolic.render import played_notes
 from segue.symbolic.score import Piece
@@ -16,6 +16,7 @@ from segue.symbolic.soundfont import SoundFont
 from segue.symbolic.stems import Stems, WaveCache, pcm
 
 PIECE_FILE: Final = "piece.mid"
+BEFORE_FILE: Final = "before.mid"
 KEPT_NOTES: Final = 400_000
 """Notes of all pieces that are kept open."""
 KEPT_STEMS_NOTES: Final = 200_000
@@ -93,7 +94,7 @@ class Pieces:
         self._playing = threading.Lock()
 
     def open(self, item: str) -> Piece:
-        """Return a piece.
+        """Return a piece; a candidate has every track of what it was made of, empty ones too.
 
         Raises:
             NotFound: there is no such piece.
@@ -101,7 +102,12 @@ class Pieces:
         name = self._store.meta(item, kind="piece")["name"]
 
         def read() -> Piece:
-            return Piece.from_bytes(self._store.path(item, PIECE_FILE).read_bytes(), name=name)
+            piece = Piece.from_bytes(self._store.path(item, PIECE_FILE).read_bytes(), name=name)
+            try:
+                before = self._store.path(item, BEFORE_FILE)
+            except NotFound:
+                return piece
+            return replace(piece, known=Piece.from_bytes(before.read_bytes()).tracks)
 
         return self._pieces.get(item, read)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from segue.core.region import Region
-from segue.errors import SettingError
+from segue.errors import DataError, SettingError
 from segue.symbolic.instruments import DRUM_CHANNEL, instrument_name
 from segue.symbolic.meter import (
     DEFAULT_SIGNATURE,
@@ -170,6 +170,7 @@ def extended(piece: Piece, *, bars_after: int) -> Extension:
 
     Raises:
         SettingError: `bars_after` is below 1 or the piece would become too long.
+        DataError: the file has no track.
     """
     first = num_music_bars(piece) + 1
     last = first + bars_after - 1
@@ -178,7 +179,9 @@ def extended(piece: Piece, *, bars_after: int) -> Extension:
     if piece.bars.num_bars >= last:
         return Extension(piece, region)
     end = int(piece.bars_at_least(last).start_ticks[last])
-    index = next(i for i, chunk in enumerate(piece.smf.chunks) if chunk.is_track)
+    index = next((i for i, chunk in enumerate(piece.smf.chunks) if chunk.is_track), None)
+    if index is None:
+        raise DataError(f"{piece.name} has no tracks: there is nothing to go on with.")
     longer = piece.smf.chunks[index].with_end(end)
     return Extension(replace(piece, smf=piece.smf.with_chunks({index: longer})), region)
 

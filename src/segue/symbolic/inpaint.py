@@ -151,6 +151,8 @@ class _Draft:
     def drop(self, program: int) -> None:
         """Take the notes of an instrument out again."""
         kept = [notes["program"] != program for notes in self.notes]
+        dropped = zip(self.note_log_probs, kept, strict=True)
+        self.log_prob -= sum(float(each[~keep].sum()) for each, keep in dropped)
         self.notes = [notes[keep] for notes, keep in zip(self.notes, kept, strict=True)]
         self.owners = [owners[keep] for owners, keep in zip(self.owners, kept, strict=True)]
         self.note_log_probs = [x[keep] for x, keep in zip(self.note_log_probs, kept, strict=True)]
@@ -207,18 +209,15 @@ def inpaint(
     work = _Work.begin(piece, resolved, model, settings or model.defaults)
     drafts = [_Draft(number) for number in range(candidates)]
     report = on_event or (lambda _: None)
-    number = 0
-    for step in work.passes(tuple(work.tracks_of)):
-        work.run(number, step, drafts, report)
-        number += 1
+    for number, step in enumerate(work.passes(tuple(work.tracks_of))):
+        work.run(("pass", number), step, drafts, report)
     for program in work.tracks_of if len(work.tracks_of) > 1 else ():
         forgotten = [draft for draft in drafts if work.has_forgotten(program, draft)]
         for draft in forgotten:
             draft.drop(program)
             report(NotesDropped(draft.number, program))
-        for step in work.passes((program,)) if forgotten else ():
-            work.run(number, step, forgotten, report)
-            number += 1
+        for number, step in enumerate(work.passes((program,)) if forgotten else ()):
+            work.run(("rewrite", program, number), step, forgotten, report)
     return ranked([work.finish(draft) for draft in drafts])
 
 
@@ -254,9 +253,9 @@ class _Work:
         tracks_of = tracks_by_program(piece, region)
         _check_programs(model.vocabulary, tracks_of)
         bars = ModelBars.of(model.vocabulary, piece.bars, piece.ticks_per_quarter)
-        grid = grid_of(model.vocabulary, piece, bars)
-        removed = notes_inside(piece, region)[grid.notes["source"]]
-        context = grid.with_notes(grid.notes[~removed])
+        inside = notes_inside(piece, region)
+        grid = grid_of(model.vocabulary, piece, bars, inside)
+        context = grid.with_notes(grid.notes[~inside[grid.notes["source"]]])
         return cls(piece, region, model, settings, bars, context, grid, tracks_of)
 
     def passes(self, programs: tuple[int, ...]) -> Iterator[_Pass]:
@@ -303,12 +302,21 @@ class _Work:
             expected += _TOKENS_PER_NOTE * (counts.mean() if len(counts) else _NOTES_PER_BAR)
         return expected
 
-    def run(self, number: int, step: _Pass, drafts: list[_Draft], report: Report) -> None:
-        """Write one pass: all candidates as a batch while they share their context."""
+    def run(
+        self, stream: tuple[str | int, ...], step: _Pass, drafts: list[_Draft], report: Report
+    ) -> None:
+        """Write one pass: all candidates as a batch while they share their context.
+
+        Args:
+            stream: name of the random stream, the same however many candidates there are.
+            step: what is written.
+            drafts: the candidates that it is written for.
+            report: told of every bar and note.
+        """
         shared = all(not draft.notes for draft in drafts)
         batches = [drafts] if shared else [[draft] for draft in drafts]
         for batch in batches:
-            names = ("pass", number) if shared else ("pass", number, batch[0].number)
+            names = stream if shared else (*stream, batch[0].number)
             settings = self.settings.model_copy(
                 update={"seed": integer(self.settings.seed, *names)}
             )

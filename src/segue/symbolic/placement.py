@@ -121,17 +121,25 @@ def _nearest(vocabulary: Vocabulary, quarters: float) -> int:
     return int(np.lexsort((preference, np.where(fitting, lengths, np.inf)))[0])
 
 
-def grid_of(vocabulary: Vocabulary, piece: Piece, bars: ModelBars) -> Grid:
+def grid_of(
+    vocabulary: Vocabulary,
+    piece: Piece,
+    bars: ModelBars,
+    removed: NDArray[np.bool_] | None = None,
+) -> Grid:
     """Return the quantised copy of a piece that the model sees.
 
     Notes that the vocabulary cannot say (pitch or program out of range) are not in it; several notes of
-    one instrument with one pitch and onset are one. ``source`` is the index into ``piece.notes``.
+    one instrument with one pitch and onset are one, and of those a note that stays comes before one that is
+    `removed`. ``source`` is the index into ``piece.notes``.
     """
     source = piece.notes
     programs = np.where(source["is_drum"], DRUM_PROGRAM, source["program"])
     pitches = source["pitch"].astype(np.int64)
     sayable = _sayable(vocabulary, programs, pitches)
     chosen = np.flatnonzero(sayable)
+    if removed is not None:
+        chosen = chosen[np.argsort(removed[chosen], kind="stable")]
     notes = empty_notes(len(chosen))
     notes["source"] = chosen
     notes["bar"], notes["position"] = bars.locate(source["onset_ticks"][chosen].astype(np.int64))

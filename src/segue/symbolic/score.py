@@ -44,10 +44,13 @@ class Piece:
     Attributes:
         smf: every event of the file.
         name: what error messages call it.
+        known: tracks that are there even when their last note is gone, so that tracks keep their
+            numbers while a piece is edited; empty of a piece as it is read.
     """
 
     smf: Smf
     name: str = "The piece"
+    known: tuple[Track, ...] = ()
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
@@ -136,7 +139,7 @@ class Piece:
 
     @cached_property
     def _tracks_and_notes(self) -> tuple[tuple[Track, ...], NDArray[np.void]]:
-        return read_tracks(self.smf)
+        return read_tracks(self.smf, self.known)
 
     @property
     def music_end_ticks(self) -> int:

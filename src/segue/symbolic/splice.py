@@ -66,7 +66,7 @@ def replace_notes(piece: Piece, region: ResolvedRegion, new_notes: NDArray[np.vo
             channels=channel_of_track[mine["track"]],
             release=release,
         )
-    return replace(piece, smf=piece.smf.with_chunks(chunks))
+    return replace(piece, smf=piece.smf.with_chunks(chunks), known=piece.tracks)
 
 
 def fit_notes(

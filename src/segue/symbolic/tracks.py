@@ -1,5 +1,6 @@
 """Tracks and notes of a MIDI file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -114,19 +115,28 @@ def chunk_ports(smf: Smf) -> NDArray[np.int64]:
     return np.array(ports, np.int64)
 
 
-def read_tracks(smf: Smf) -> tuple[tuple[Track, ...], NDArray[np.void]]:
-    """Return the tracks of a file, and its notes by onset, track and pitch, read only."""
+def read_tracks(
+    smf: Smf, known: Sequence["Track"] = ()
+) -> tuple[tuple[Track, ...], NDArray[np.void]]:
+    """Return the tracks of a file, and its notes by onset, track and pitch, read only.
+
+    Args:
+        smf: the file.
+        known: tracks of an earlier state, which are there even where their last note is gone.
+    """
     found = channel_events(smf)
     changes = found.only(found.events["status"] & 0xF0 == PROGRAM_CHANGE)
     ports = chunk_ports(smf)
     notes = _read_notes(smf, found)
     notes["program"] = _programs_at(notes, changes, ports)
     lanes = notes["chunk"] * CHANNELS + notes["channel"]
-    used = np.unique(np.concatenate([lanes, changes.lanes]))
+    programs = {track.chunk * CHANNELS + track.channel: track.program for track in known}
+    others = np.array(list(programs), np.int64)
+    used = np.unique(np.concatenate([lanes, changes.lanes, others]))
     notes["track"] = np.searchsorted(used, lanes)
     notes = notes[np.lexsort((notes["pitch"], notes["track"], notes["onset_ticks"]))]
     notes.flags.writeable = False
-    return _list_tracks(smf, used, notes, changes, ports), notes
+    return _list_tracks(smf, used, notes, changes, ports, programs), notes
 
 
 def _read_notes(smf: Smf, found: ChannelEvents) -> NDArray[np.void]:
@@ -197,6 +207,7 @@ def _list_tracks(
     notes: NDArray[np.void],
     changes: ChannelEvents,
     ports: NDArray[np.int64],
+    known: dict[int, int],
 ) -> tuple[Track, ...]:
     """Return the tracks of the chunk and channel pairs in use."""
     table = np.zeros((len(lanes), _PITCHES), np.int64)
@@ -204,7 +215,9 @@ def _list_tracks(
     counts = table.sum(axis=1)
     programs = table.argmax(axis=1)
     first_lanes, first = np.unique(changes.lanes, return_index=True)
-    first_programs = dict(zip(first_lanes.tolist(), changes.events["first"][first], strict=True))
+    first_programs = known | dict(
+        zip(first_lanes.tolist(), changes.events["first"][first], strict=True)
+    )
     is_song = smf.format == 0 and len(lanes) > 1
     names = ["" if is_song else chunk_name(chunk) for chunk in smf.chunks]
     tracks = []

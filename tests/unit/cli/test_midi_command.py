@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.midi_files import song
 
 from segue.cli.main import main
-from segue.cli.midi import _wanted
+from segue.cli.midi import _Wanted, _wanted, _write
+from segue.core.region import Region
+from segue.symbolic.frames import new_piece
+from segue.symbolic.inpaint import filling_of
+from segue.symbolic.notes import NEW_NOTE_FIELDS
 
 
 @pytest.fixture
@@ -59,3 +64,17 @@ def test_a_folder_as_output_gets_the_usual_name(tmp_path):
     assert output(tmp_path / "take") == tmp_path / "take.mid"
     assert output(tmp_path / "take.MIDI") == tmp_path / "take.MIDI"
     assert output(None) == Path("a-inpainted.mid")
+
+
+def test_a_candidate_without_notes_costs_no_other_its_files(tmp_path, capsys):
+    piece = new_piece([0], num_bars=2)
+    region = piece.resolve(Region(None, 1, 2))
+    note = np.zeros(1, NEW_NOTE_FIELDS)
+    note["pitch"], note["velocity"], note["duration_ticks"] = 60, 80, 480
+    fillings = [
+        filling_of(piece, region, notes, np.zeros(len(notes)), log_prob=-1.0, number=number)
+        for number, notes in enumerate((note[:0], note))
+    ]
+    _write(fillings, _Wanted(tmp_path / "new.mid", False, True, None, False), 2)
+    assert {path.name for path in tmp_path.iterdir()} == {"new.mid", "new-2.mid", "new-2.wav"}
+    assert "nothing to hear" in "".join(capsys.readouterr())

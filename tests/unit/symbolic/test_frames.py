@@ -19,7 +19,7 @@ from tests.midi_files import (
 from tests.splice_check import View
 
 from segue.core.region import Region
-from segue.errors import SettingError
+from segue.errors import DataError, SettingError
 from segue.symbolic.frames import extended, new_piece, num_music_bars, shifted
 from segue.symbolic.score import Piece
 
@@ -163,3 +163,8 @@ def test_impossible_numbers_of_bars_are_refused(count: int) -> None:
         extended(Piece.from_bytes(song()), bars_after=count)
     with pytest.raises(SettingError, match="new bars were asked for"):
         shifted(Piece.from_bytes(song()), bars_before=count)
+
+
+def test_a_file_without_tracks_cannot_go_on() -> None:
+    with pytest.raises(DataError, match="no tracks"):
+        extended(Piece.from_bytes(midi()), bars_after=4)

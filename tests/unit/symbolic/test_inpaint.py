@@ -376,3 +376,23 @@ def test_a_new_part_that_rests_in_most_bars_is_forgotten_and_one_that_rests_in_s
     assert not work.has_forgotten(41, _Draft(0, notes=[notes]))
     notes["bar"] = 0
     assert work.has_forgotten(41, _Draft(0, notes=[notes]))
+
+
+def test_what_is_dropped_takes_its_likelihood_along():
+    notes = np.zeros(3, NOTE_FIELDS)
+    notes["program"] = [0, 40, 0]
+    draft = _Draft(0, [notes], [np.zeros(3, np.int64)], [np.array([-1.0, -2.0, -4.0])], -7.5)
+    draft.drop(0)
+    assert (draft.num_notes, draft.log_prob) == (1, -2.5)
+
+
+def test_a_part_written_again_is_the_same_however_many_candidates_there_are(monkeypatch):
+    """The first candidate forgets the last instrument, the others every one."""
+
+    def has_forgotten(work, program, draft):
+        return draft.number > 0 or program == list(work.tracks_of)[-1]
+
+    monkeypatch.setattr(_Work, "has_forgotten", has_forgotten)
+    (one,) = fill(Region(None, 2, 4))
+    first = next(f for f in fill(Region(None, 2, 4), candidates=3) if f.number == 0)
+    assert one.piece.to_bytes() == first.piece.to_bytes()

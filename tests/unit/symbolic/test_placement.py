@@ -126,3 +126,13 @@ def test_pick_up_bars_count_as_the_file_says():
     grid = grid_of(WORDS, piece, ModelBars.of(WORDS, piece.bars, 480))
     assert grid.signatures[:2].tolist() == [signature(1, 4), signature(4, 4)]
     assert grid.notes["bar"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("stays", [0, 1])
+def test_of_two_tracks_in_unison_the_one_that_stays_is_seen(stays):
+    line = at_ticks((0, on(60)), (240, off(60)), (480, on(62)), (720, off(62)))
+    piece = Piece.from_bytes(midi(line, line))
+    removed = piece.notes["track"] != stays
+    grid = grid_of(WORDS, piece, ModelBars.of(WORDS, piece.bars, 480), removed)
+    assert grid.notes["pitch"].tolist() == [60, 62]
+    assert not removed[grid.notes["source"]].any()

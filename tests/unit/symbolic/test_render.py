@@ -5,14 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.midi_files import END, body, chunk, control, header, off, on, tempo
+from tests.midi_files import END, at_ticks, body, chunk, control, header, midi, off, on, tempo
 from tests.soundfonts import soundfont_bytes
 
 from segue.core.region import Region
 from segue.errors import DataError, SettingError
 from segue.symbolic.demo_notation import DemoNote, DemoPart, DemoPiece, midi_file
+from segue.symbolic.notes import NEW_NOTE_FIELDS
 from segue.symbolic.render import piano_roll_of, played_notes, render_wav, save_png
 from segue.symbolic.score import Piece
+from segue.symbolic.splice import replace_notes
 
 RATE_HZ = 16000
 
@@ -217,3 +219,14 @@ def test_a_picture_is_written_whole_and_the_same_every_time(tmp_path: Path) -> N
     with pytest.raises(SettingError, match="png"):
         save_png(piano_roll_of(make_piece()), tmp_path / "a.jpg")
     assert sorted(tmp_path.iterdir()) == paths
+
+
+def test_a_track_that_was_emptied_keeps_its_lane_and_marks_no_other() -> None:
+    line = [(i * 480, on(60)) for i in range(4)] + [(i * 480 + 240, off(60)) for i in range(4)]
+    low = [(i * 480, on(48, channel=1)) for i in range(16)]
+    low += [(i * 480 + 240, off(48, channel=1)) for i in range(16)]
+    before = Piece.from_bytes(midi(at_ticks(*sorted(line)), at_ticks(*sorted(low))))
+    region = before.resolve(Region((0,), 1, 2))
+    after = replace_notes(before, region, np.zeros(0, NEW_NOTE_FIELDS))
+    figure = piano_roll_of(after, region=region, compare_with=before)
+    assert [len(c.get_paths()) for c in notes_drawn(figure)] == [4, 16]  # ghosts, kept

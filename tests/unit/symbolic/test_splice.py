@@ -240,3 +240,22 @@ def test_a_crowd_of_notes(rng: np.random.Generator) -> None:
     region = before.resolve(Region((3,), 1, 4))
     after = replace_notes(before, region, random_notes(before, region, rng, 5_000))
     assert len(after.notes) > 18_750
+
+
+def test_a_track_that_loses_its_last_note_keeps_its_number() -> None:
+    """Neither track says a program, so the file alone tells nothing of the first."""
+    before = piece(
+        [(0, on(60)), (240, off(60))],
+        [(0, on(48, channel=1)), (240, off(48, channel=1))],
+        [(0, program(24, 2))],
+        [(0, on(40, channel=2)), (240, off(40, channel=2))],
+    )
+    for track in range(len(before.tracks)):
+        region = ResolvedRegion((track,), 0, 480, 1, 1)
+        after = replace_notes(before, region, new())
+        assert [(t.chunk, t.channel, t.program, t.is_drum) for t in after.tracks] == [
+            (t.chunk, t.channel, t.program, t.is_drum) for t in before.tracks
+        ]
+        assert after.tracks[track].num_notes == 0
+        again = replace_notes(after, region, new((track, 70, 0, 240)))
+        assert again.tracks[track].num_notes == 1

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from segue.core.config import StrictModel
+from segue.core.seeds import generator
 from segue.errors import DataError
 from segue.symbolic.data.augment import (
     add_drums,
@@ -198,11 +199,11 @@ class InfillBatches:
         """Return the rows of this process of global batch `step`."""
         lengths = sorted(self.settings.lengths)
         odds = np.array([self.settings.lengths[length] for length in lengths])
-        rng = np.random.default_rng([self.seed, step])
+        rng = generator(self.seed, "batch", step)
         length = int(rng.choice(lengths, p=odds / odds.sum()))
         num_rows = max(world_size, self.settings.tokens_per_batch // length)
         rows = [
-            self.example(np.random.default_rng([self.seed, step, row]), length)
+            self.example(generator(self.seed, "batch", step, "row", row), length)
             for row in range(rank, num_rows, world_size)
         ]
         return pad_rows(rows, self.vocabulary.first(TokenType.PAD))

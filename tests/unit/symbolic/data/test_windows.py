@@ -4,6 +4,7 @@ from tests.generation import grammar, vocabulary
 from tests.prepared import composed_grid, prepared_folder, saved_tokenizer
 from tests.unit.symbolic.test_bpe import build
 
+from segue.core.seeds import generator
 from segue.errors import DataError
 from segue.symbolic.data.holes import HoleSettings, draw_hole
 from segue.symbolic.data.windows import (
@@ -82,6 +83,19 @@ def test_a_batch_depends_on_its_number_alone(prepared):
     other = batches(prepared).batch(4)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert first.ids.shape != other.ids.shape or not np.array_equal(first.ids, other.ids)
+
+
+def test_no_row_shares_the_random_stream_of_its_batch(prepared, monkeypatch):
+    found = batches(prepared)
+    states = []
+    monkeypatch.setattr(
+        found, "example", lambda rng, length: states.append(rng.random()) or (None, length)
+    )
+    monkeypatch.setattr("segue.symbolic.data.windows.pad_rows", lambda rows, pad: rows)
+    lengths = {length for _, length in found.batch(3)}
+    assert len(lengths) == 1
+    assert len(set(states)) == len(states) > 1
+    assert generator(found.seed, "batch", 3).random() not in states
 
 
 def test_two_processes_share_the_rows_of_one(prepared):
