@@ -45,14 +45,11 @@ from segue.training.trainer import TrainerSettings, make_trainer, quiet_engine
 _WHERE = ("accelerator", "devices", "nodes", "strategy", "threads", "workers")
 _WHEN = ("save_every", "max_minutes")
 _WORDS = ("summary", "hardware", "duration", "expected")
-_ELSEWHERE = ("prepare.", "sampling.")
-"""Sections of a recipe that training does not read: what was prepared is compared by its hash."""
-
 _FREE = {*(f"trainer.{name}" for name in _WHERE + _WHEN), *_WORDS}
 """Settings that may differ when a run goes on: they do not change what is computed."""
 
-_AFTERWARDS = "sampling."
-"""Settings of the exported model; they play no part in training."""
+_ELSEWHERE = ("prepare.", "sampling.")
+"""Sections of a recipe that training does not read: what was prepared is compared by its hash."""
 
 _PACKAGES = ("segue", "torch", "lightning", "numpy")
 
@@ -147,7 +144,7 @@ class RunFolder:
             for name in sorted(before.keys() | now.keys())
             if before.get(name) != now.get(name)
             and name not in _FREE
-            and not name.startswith(_AFTERWARDS)
+            and not name.startswith(_ELSEWHERE)
         ]
         if changed:
             raise SettingError(

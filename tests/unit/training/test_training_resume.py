@@ -8,6 +8,7 @@ import torch
 from tests.toy_training import ToyRecipe, toy_run, toy_settings, trace
 
 from segue.errors import SettingError
+from segue.recipes import load_recipe
 from segue.training.run import RunFolder
 
 
@@ -76,6 +77,17 @@ def test_other_settings_and_inputs_are_refused_and_named(tmp_path: Path):
         run.begin(ToyRecipe(trainer=settings), resume=True, inputs={"music": "00"})
 
 
+def test_sections_that_training_does_not_read_may_differ(tmp_path: Path):
+    run = RunFolder(tmp_path)
+    run.begin(load_recipe("midigpt-small"), resume=True)
+    run.checkpoints.mkdir()
+    run.last.write_bytes(b"a checkpoint")
+    for override in ("prepare.limit=5", "sampling.top_p=0.5"):
+        run.begin(load_recipe("midigpt-small", overrides=[override]), resume=True)
+    with pytest.raises(SettingError, match=r"windows\.transpose"):
+        run.begin(load_recipe("midigpt-small", overrides=["windows.transpose=0"]), resume=True)
+
+
 def test_stops_when_its_time_is_up_and_goes_on_later(tmp_path: Path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     settings = toy_settings(max_steps=4, save_every=100, validation_batches=0)
@@ -95,7 +107,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path: Path, monkeypatch):
         return right(self, batch) * (float("nan") if self.global_step == 4 else 1.0)
 
     monkeypatch.setattr(MidiGPTTask, "nats", wrong)
-    with pytest.raises(SettingError, match=r"stopped at step 5.*no longer a finite"):
+    with pytest.raises(SettingError, match=r"stopped at step 4.*no longer a finite"):
         toy_run(tmp_path, toy_settings(validation_batches=0))
     state = torch.load(RunFolder(tmp_path).last, weights_only=True)
     assert state["global_step"] == 3

@@ -536,7 +536,7 @@ class Latents:
 
     @property
     def labels(self) -> list[str]:
-        """Names of the labels; in batches, a label is the index here + 1."""
+        """Names of the labels; a batch has a column for each, in this order."""
         return list(self.info["labels"])
 
     @cached_property
