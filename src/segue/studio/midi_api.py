@@ -15,10 +15,10 @@ from segue.errors import SettingError
 from segue.studio.answers import ERRORS, JobAnswer
 from segue.studio.context import Studio, client_of, studio_of
 from segue.studio.limits import check_at_most
-from segue.studio.midi_jobs import ORIGIN_FILE, Writing
+from segue.studio.midi_jobs import BEFORE_FILE, ORIGIN_FILE, Writing
 from segue.studio.names import attachment, clean_name, with_ending
 from segue.studio.piece_json import piece_as_json, region_of_json
-from segue.studio.playing import BEFORE_FILE, PIECE_FILE, RATES_HZ, Pieces
+from segue.studio.playing import PIECE_FILE, RATES_HZ, Pieces
 from segue.studio.problems import NotFound, TooLarge
 from segue.studio.schemas import (
     ComposeNotes,

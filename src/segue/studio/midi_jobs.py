@@ -13,7 +13,7 @@ from segue.errors import DataError
 from segue.studio.jobs import Handle
 from segue.studio.names import result_name
 from segue.studio.piece_json import region_as_json, rows_of_notes
-from segue.studio.playing import BEFORE_FILE, PIECE_FILE, Pieces
+from segue.studio.playing import Pieces, files_of
 from segue.studio.problems import NotFound, logger
 from segue.studio.store import Store
 from segue.symbolic.generate import BarStarted, Event, NotesDropped, NoteWritten
@@ -26,6 +26,7 @@ from segue.symbolic.sampling import SamplingSettings
 from segue.symbolic.score import Piece, ResolvedRegion
 
 ORIGIN_FILE: Final = "origin.json"
+BEFORE_FILE: Final = "before.mid"
 NOTES_SECONDS: Final = 0.05
 """Notes are told of at most this often."""
 _DIGITS: Final = 4
@@ -117,8 +118,7 @@ class Writing:
     def _add_canvas(self) -> str:
         """Add the piece with the empty bars and return its id."""
         meta = {"name": self.source, "seconds": round(self.piece.length_seconds, 3)}
-        content = self.piece.to_bytes()
-        return self.store.add("piece", meta, _writer({PIECE_FILE: content}), listed=False)
+        return self.store.add("piece", meta, _writer(files_of(self.piece)), listed=False)
 
     def _add(
         self,
@@ -156,7 +156,7 @@ class Writing:
             **summary,
         }
         files = {
-            PIECE_FILE: filling.piece.to_bytes(),
+            **files_of(filling.piece),
             BEFORE_FILE: filling.before.to_bytes(),
             ORIGIN_FILE: json.dumps(origin).encode(),
         }

@@ -1,10 +1,11 @@
 """Pieces that are open, and their sound: what was read or computed once is kept, within bounds."""
 
+import json
 import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Final, Generic, TypeVar
 
 from segue.studio.limits import check_at_most
@@ -14,9 +15,11 @@ from segue.symbolic.render import played_notes
 from segue.symbolic.score import Piece
 from segue.symbolic.soundfont import SoundFont
 from segue.symbolic.stems import Stems, WaveCache, pcm
+from segue.symbolic.tracks import Track
 
 PIECE_FILE: Final = "piece.mid"
-BEFORE_FILE: Final = "before.mid"
+TRACKS_FILE: Final = "tracks.json"
+"""Tracks of a piece that was written here; the MIDI file alone says nothing of some without notes."""
 KEPT_NOTES: Final = 400_000
 """Notes of all pieces that are kept open."""
 KEPT_STEMS_NOTES: Final = 200_000
@@ -64,6 +67,12 @@ class Kept(Generic[Value]):
         return value
 
 
+def files_of(piece: Piece) -> dict[str, bytes]:
+    """Return by name the files from which `Pieces.open` makes a piece with the same tracks."""
+    tracks = json.dumps([asdict(track) for track in piece.tracks])
+    return {PIECE_FILE: piece.to_bytes(), TRACKS_FILE: tracks.encode()}
+
+
 @dataclass(frozen=True, eq=False)
 class Segment:
     """Sound of some tracks.
@@ -104,10 +113,10 @@ class Pieces:
         def read() -> Piece:
             piece = Piece.from_bytes(self._store.path(item, PIECE_FILE).read_bytes(), name=name)
             try:
-                before = self._store.path(item, BEFORE_FILE)
+                told = json.loads(self._store.path(item, TRACKS_FILE).read_bytes())
             except NotFound:
                 return piece
-            return replace(piece, known=Piece.from_bytes(before.read_bytes()).tracks)
+            return replace(piece, known=tuple(Track(**track) for track in told))
 
         return self._pieces.get(item, read)
 

@@ -5,8 +5,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import numpy as np
@@ -17,21 +16,15 @@ from tests.midi_files import at_ticks, midi, off, on, song
 from tests.studio_asked import done, refused
 from tests.studio_served import ended, events_of, served
 
-from segue.core.region import Region
 from segue.errors import DataError
-from segue.studio.jobs import Handle
 from segue.studio.limits import Limits
-from segue.studio.midi_jobs import Telling, Writing
+from segue.studio.midi_jobs import Telling
 from segue.studio.names import clean_name, result_name
 from segue.studio.piece_json import piece_as_json
 from segue.studio.playing import Kept, Pieces
-from segue.studio.store import Store
 from segue.symbolic.demo_piece import demo_piece
 from segue.symbolic.generate import BarStarted, NotesDropped, NoteWritten
-from segue.symbolic.inpaint import Filling, filling_of
-from segue.symbolic.loaded import MidiModel
 from segue.symbolic.notes import NEW_NOTE_FIELDS
-from segue.symbolic.sampling import SamplingSettings
 from segue.symbolic.score import Piece
 
 LIMITS = Limits(candidates=6, bars=20, piece_notes=8000, piece_bars=500, stems_seconds=20)
@@ -587,62 +580,3 @@ def test_a_removed_piece_is_gone(client: httpx.Client) -> None:
     assert client.delete(f"/api/shelf/{item}").status_code == 204
     refused(client.get(f"/api/midi/pieces/{item}"), "not_found")
     refused(client.get(f"/api/midi/pieces/{item}/stems"), "not_found")
-
-
-# What a job leaves ---------------------------------------------------------------------------------
-
-
-class _Unwatched:
-    """The handle of a job that nobody follows or stops."""
-
-    job_id = "0" * 16
-
-    def check(self) -> None:
-        pass
-
-
-def writing_of(store: Store, item: str, region: Region) -> Writing:
-    pieces = Pieces(store)
-    return Writing(
-        kind="midi.inpaint", settings={}, piece=pieces.open(item), item=item, region=region,
-        candidates=1, sampling=SamplingSettings(), method="infill", source="a.mid",
-        open_model=MidiModel.open, store=store, pieces=pieces,
-    )  # fmt: skip
-
-
-def emptied(piece: Piece, region: Region) -> Filling:
-    notes = np.zeros(0, NEW_NOTE_FIELDS)
-    return filling_of(piece, piece.resolve(region), notes, np.zeros(0), log_prob=0.0, number=0)
-
-
-def test_candidates_are_kept_though_their_piece_was_removed_meanwhile(tmp_path: Path) -> None:
-    store = Store(tmp_path, max_bytes=10**8, max_items=100)
-    item = store.add(
-        "piece", {"name": "a.mid"}, lambda folder: (folder / "piece.mid").write_bytes(song()),
-        listed=True,
-    )  # fmt: skip
-    region = Region(("piano",), 1, 8)
-    writing = writing_of(store, item, region)
-    filling = emptied(writing.piece, region)
-    store.remove(item)
-    result = writing._result(cast(Handle, _Unwatched()), item, [filling])
-    kept = Pieces(store).open(result["candidates"][0]["piece"])
-    assert len(kept.notes) == filling.piece.notes.size
-
-
-def test_a_candidate_has_the_track_that_it_emptied(tmp_path: Path) -> None:
-    store = Store(tmp_path, max_bytes=10**8, max_items=100)
-    lines = [
-        at_ticks((0, on(60, channel=channel)), (240, off(60, channel=channel)))
-        for channel in range(3)
-    ]
-    item = store.add(
-        "piece", {"name": "a.mid"},
-        lambda folder: (folder / "piece.mid").write_bytes(midi(*lines)), listed=True,
-    )  # fmt: skip
-    region = Region((0,), 1, 1)
-    writing = writing_of(store, item, region)
-    result = writing._result(cast(Handle, _Unwatched()), item, [emptied(writing.piece, region)])
-    kept = Pieces(store).open(result["candidates"][0]["piece"])
-    assert [track.num_notes for track in kept.tracks] == [0, 1, 1]
-    assert [track.channel for track in kept.tracks] == [0, 1, 2]
