@@ -378,6 +378,22 @@ def test_a_new_part_that_rests_in_most_bars_is_forgotten_and_one_that_rests_in_s
     assert work.has_forgotten(41, _Draft(0, notes=[notes]))
 
 
+@pytest.mark.parametrize("track", [0, 1])
+def test_a_track_in_unison_with_the_one_that_is_written_is_seen(track):
+    violins = [
+        at_ticks(
+            (0, program(40, channel)),
+            *((n * 480, on(60 + n % 5, channel=channel)) for n in range(16)),
+            *((n * 480 + 240, off(60 + n % 5, channel=channel)) for n in range(16)),
+        )
+        for channel in range(2)
+    ]
+    piece, model = Piece.from_bytes(midi(*violins)), fake_model()
+    work = _Work.begin(piece, piece.resolve(Region((track,), 2, 3)), model, model.defaults)
+    assert len(work.context.notes) == 16
+    assert (piece.notes["track"][work.context.notes["source"][4:12]] == 1 - track).all()
+
+
 def test_what_is_dropped_takes_its_likelihood_along():
     notes = np.zeros(3, NOTE_FIELDS)
     notes["program"] = [0, 40, 0]

@@ -4,7 +4,6 @@ from tests.generation import grammar, vocabulary
 from tests.prepared import composed_grid, prepared_folder, saved_tokenizer
 from tests.unit.symbolic.test_bpe import build
 
-from segue.core.seeds import generator
 from segue.errors import DataError
 from segue.symbolic.data.holes import HoleSettings, draw_hole
 from segue.symbolic.data.windows import (
@@ -85,17 +84,21 @@ def test_a_batch_depends_on_its_number_alone(prepared):
     assert first.ids.shape != other.ids.shape or not np.array_equal(first.ids, other.ids)
 
 
-def test_no_row_shares_the_random_stream_of_its_batch(prepared, monkeypatch):
-    found = batches(prepared)
-    states = []
-    monkeypatch.setattr(
-        found, "example", lambda rng, length: states.append(rng.random()) or (None, length)
-    )
+def test_no_row_begins_with_the_draw_of_its_length(prepared, monkeypatch):
+    """Row 0 did: all of its first numbers were below a half in the shorter of two lengths."""
+    settings = WindowSettings(tokens_per_batch=2048, lengths={512: 0.5, 1024: 0.5})
+    found = InfillBatches(prepared, settings, seed=7)
+    monkeypatch.setattr(found, "example", lambda rng, length: (length, rng.random()))
     monkeypatch.setattr("segue.symbolic.data.windows.pad_rows", lambda rows, pad: rows)
-    lengths = {length for _, length in found.batch(3)}
-    assert len(lengths) == 1
-    assert len(set(states)) == len(states) > 1
-    assert generator(found.seed, "batch", 3).random() not in states
+    drawn = [found.batch(step) for step in range(40)]
+    for row in range(2):
+        short, long = (
+            [batch[row][1] for batch in drawn if batch[0][0] == length] for length in (512, 1024)
+        )
+        assert min(short) < 0.5 < max(short)
+        assert min(long) < 0.5 < max(long)
+    numbers = [number for batch in drawn for _, number in batch]
+    assert len(set(numbers)) == len(numbers)
 
 
 def test_two_processes_share_the_rows_of_one(prepared):
