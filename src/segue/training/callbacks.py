@@ -11,6 +11,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, WeightAveraging
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from segue.core.progress import Advance
 from segue.errors import SettingError
@@ -39,10 +40,11 @@ class StepSeeds(Callback):
 
 
 class NanGuard(Callback):
-    """Put the last good state back when a loss or a gradient is not a number; else stop.
+    """Put the last good state back when a loss or the weights are not numbers; else stop.
 
-    The state is kept in memory, so that nothing that is not a number reaches a checkpoint or an
-    average of the weights. A batch whose loss or gradient is not a number is left out.
+    The state is kept in memory. A step is taken first and judged afterwards, by its loss and by the
+    weights that it leaves, which a gradient that is not a number breaks; a broken step is undone
+    before the callbacks that follow see it. So this one comes before averages and checkpoints.
 
     Args:
         restores: how often in one run the state may be put back; 0 stops at once.
@@ -53,7 +55,6 @@ class NanGuard(Callback):
         self.left = restores
         self.every = every
         self.good: dict[str, Any] | None = None
-        self.broken = False
 
     def on_train_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -61,28 +62,6 @@ class NanGuard(Callback):
         """Keep the state that training begins with."""
         if self.left:
             self._keep(trainer, pl_module)
-
-    def on_before_optimizer_step(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        optimizer: torch.optim.Optimizer,
-    ) -> None:
-        """Check the gradients; where they are broken, the step is made without and taken back.
-
-        Raises:
-            SettingError: a gradient is infinite or not a number, and nothing is left to try.
-        """
-        gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
-        found = [gradient for gradient in gradients if gradient is not None]
-        if not found:
-            return
-        broken = not torch.isfinite(torch.nn.utils.get_total_norm(found))
-        if trainer.strategy.reduce_boolean_decision(broken, all=False):
-            self._check_left(trainer)
-            self.broken = True
-            for gradient in found:
-                gradient.zero_()
 
     def on_train_batch_end(
         self,
@@ -92,42 +71,39 @@ class NanGuard(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Check the loss of this step, and take it back where it was broken.
+        """Check the loss of this batch and, where a step was taken, the weights.
 
         Raises:
-            SettingError: the loss is infinite or not a number, and nothing is left to try.
+            SettingError: one is infinite or not a number, and nothing is left to try.
         """
-        broken = self.broken or not torch.isfinite(outputs["loss"])
-        self.broken = False
         steps, inside = divmod(batch_idx + 1, trainer.accumulate_grad_batches)
+        finite = torch.isfinite(outputs["loss"].detach())
+        if not inside:
+            finite = finite & torch.isfinite(_weight_norm(trainer))
+        # A GPU is waited for here, once.
+        broken = not finite
         if trainer.strategy.reduce_boolean_decision(broken, all=False):
-            self._check_left(trainer)
+            if self.good is None or not self.left:
+                raise SettingError(
+                    f"Training stopped at step {trainer.global_step}: the loss or a weight is no "
+                    "longer a finite number. The last checkpoint is from before that. Lower the "
+                    "learning rate, lengthen the warm-up, or train with precision 32, and start again."
+                )
             self.left -= 1
             outputs["metrics"] = {"restored": (torch.ones(()), torch.ones(()))}
             self._put_back(trainer, pl_module)
         elif self.left and not inside and steps % self.every == 0:
             self._keep(trainer, pl_module)
 
-    def _check_left(self, trainer: lightning.Trainer) -> None:
-        """Raise SettingError where the state may not be put back any more."""
-        if self.good is None or not self.left:
-            raise SettingError(
-                f"Training stopped at step {trainer.global_step}: the loss or a gradient is no longer "
-                "a finite number. The last checkpoint is from before that. Lower the learning rate, "
-                "lengthen the warm-up, or train with precision 32, and start again."
-            )
-
     def _keep(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Copy weights and optimisers, unless the newest step has broken them."""
-        if not all(bool(torch.isfinite(weight).all()) for weight in module.parameters()):
-            return
+        """Copy weights and optimisers."""
         optimisers = [optimiser.state_dict() for optimiser in trainer.optimizers]
         self.good = copy.deepcopy({"weights": module.state_dict(), "optimisers": optimisers})
 
     def _put_back(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Load the copies; learning rates are those of the step that is reached, not of the copy.
 
-        What gradients have gathered so far may be broken too, and is forgotten.
+        The gradients that batches have added up so far may be broken too, and are dropped.
         """
         good = copy.deepcopy(self.good)
         assert good is not None
@@ -138,6 +114,14 @@ class NanGuard(Callback):
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate
             optimiser.zero_grad()
+
+
+def _weight_norm(trainer: lightning.Trainer) -> Tensor:
+    """Return the norm of all weights in training, shards counted together."""
+    groups = [group for optimiser in trainer.optimizers for group in optimiser.param_groups]
+    weights = [weight.detach() for group in groups for weight in group["params"]]
+    norm = torch.nn.utils.get_total_norm(weights)
+    return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
 
 class Metrics(Callback):
@@ -402,15 +386,13 @@ class WeightAverage(WeightAveraging):
     """Exponential moving average of the weights.
 
     Validation sees the average, and a checkpoint's ``state_dict`` holds it; the weights that training
-    goes on with are beside it. After training the module keeps its own weights. A weight that is not
-    a finite number is left out of it.
+    goes on with are beside it. After training the module keeps its own weights.
     """
 
     def __init__(self, decay: float) -> None:
         def averaged(average: Tensor, current: Tensor, _: Tensor | int) -> Tensor:
             """Go part of the way; weights that stay as they are are their own average, exactly."""
-            moved = average + (1 - decay) * (current - average)
-            return torch.where(torch.isfinite(moved), moved, average)
+            return average + (1 - decay) * (current - average)
 
         super().__init__(use_buffers=False, avg_fn=averaged)
 

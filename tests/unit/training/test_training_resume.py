@@ -107,7 +107,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path: Path, monkeypatch):
         return right(self, batch) * (float("nan") if self.global_step == 4 else 1.0)
 
     monkeypatch.setattr(MidiGPTTask, "nats", wrong)
-    with pytest.raises(SettingError, match=r"stopped at step 4.*no longer a finite"):
+    with pytest.raises(SettingError, match=r"stopped at step 5.*no longer a finite"):
         toy_run(tmp_path, toy_settings(validation_batches=0))
     state = torch.load(RunFolder(tmp_path).last, weights_only=True)
     assert state["global_step"] == 3
