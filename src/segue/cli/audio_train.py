@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segue.cli.console import JsonOption, SetOption, print_json, print_table, progress, tell
+from segue.cli.console import (
+    JsonOption,
+    SetOption,
+    print_json,
+    print_table,
+    progress,
+    tell,
+    tell_recipe,
+)
 
 if TYPE_CHECKING:
     from segue.training.result import FitResult
@@ -42,8 +50,7 @@ def train_autoencoder(
     from segue.recipes import load_recipe
 
     chosen = load_recipe(recipe, overrides=settings or [], of=AutoencoderRecipe)
-    tell(f"{chosen.name}: {chosen.summary}")
-    tell(f"hardware: {chosen.hardware}; duration: {chosen.duration}; expected: {chosen.expected}")
+    tell_recipe(chosen)
     result = fit(chosen, prepared, output, init_from=init_from, report=_report, progress=progress)
     _say(result, output, as_json=as_json)
 
@@ -84,8 +91,7 @@ def train_diffusion(
     from segue.recipes import load_recipe
 
     chosen = load_recipe(recipe, overrides=settings or [], of=DiffusionRecipe)
-    tell(f"{chosen.name}: {chosen.summary}")
-    tell(f"hardware: {chosen.hardware}; duration: {chosen.duration}; expected: {chosen.expected}")
+    tell_recipe(chosen)
     check_text_encoder(chosen, prepared)
     folder = _latents_of(prepared, autoencoder, latents, chosen.encode, device)
     if chosen.text is not None and not knows_text(chosen, folder):

@@ -4,11 +4,16 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from segue.core.progress import Advance
+
+if TYPE_CHECKING:
+    from segue.audio.autoencoder.recipe import AutoencoderRecipe
+    from segue.audio.diffusion.recipe import DiffusionRecipe
+    from segue.symbolic.model.recipe import MidiRecipe
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print JSON for machines instead of text.")
@@ -47,6 +52,16 @@ def print_table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = ()) ->
 def tell(message: str) -> None:
     """Say something to the person at the terminal; standard output stays for results."""
     print(message, file=sys.stderr, flush=True)
+
+
+def tell_recipe(recipe: "MidiRecipe | AutoencoderRecipe | DiffusionRecipe") -> None:
+    """Say what a training is going to be, and what the machine makes of it."""
+    from segue.training.trainer import precision
+
+    tell(f"{recipe.name}: {recipe.summary}")
+    tell(f"hardware: {recipe.hardware}; duration: {recipe.duration}; expected: {recipe.expected}")
+    if precision(recipe.trainer) != recipe.trainer.precision:
+        tell("this processor computes bfloat16 in software: training with 32-bit numbers instead")
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segue.cli.console import JsonOption, SetOption, print_json, progress, tell
+from segue.cli.console import JsonOption, SetOption, print_json, progress, tell, tell_recipe
 
 if TYPE_CHECKING:
     from segue.symbolic.model.recipe import MidiRecipe
@@ -119,8 +119,7 @@ def train(
         tell(f"{step}/{total} {numbers}")
 
     chosen = load_recipe(recipe, overrides=settings or [])
-    tell(f"{chosen.name}: {chosen.summary}")
-    tell(f"hardware: {chosen.hardware}; duration: {chosen.duration}; expected: {chosen.expected}")
+    tell_recipe(chosen)
     result = fit(
         chosen,
         prepared,

@@ -11,6 +11,8 @@ from torch import nn
 
 from segue.core.config import StrictModel
 from segue.errors import SettingError
+from segue.training.arithmetic import bfloat16_is_slow
+from segue.training.muon import SinglePrecisionMuon
 
 
 class OptimSettings(StrictModel):
@@ -128,7 +130,8 @@ def make_optimizer(model: nn.Module, settings: OptimSettings) -> torch.optim.Opt
     """
     rate, decay = settings.learning_rate, settings.weight_decay
     groups = decay_groups(model, decay)
-    fused = next(model.parameters()).device.type == "cuda"
+    device = next(model.parameters()).device.type
+    fused = device == "cuda"
     if settings.method == "adamw":
         return torch.optim.AdamW(groups, lr=rate, betas=settings.betas, fused=fused)
     layers = [layer for block in getattr(model, "blocks", ()) for layer in block.inner_layers]
@@ -139,9 +142,10 @@ def make_optimizer(model: nn.Module, settings: OptimSettings) -> torch.optim.Opt
     rest = [
         {**group, "params": [p for p in group["params"] if id(p) not in chosen]} for group in groups
     ]
+    muon = SinglePrecisionMuon if device == "cpu" and bfloat16_is_slow() else torch.optim.Muon
     return Joined(
         [
-            torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+            muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW(rest, lr=rate, betas=settings.betas, fused=fused),
         ]
     )

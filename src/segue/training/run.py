@@ -28,6 +28,7 @@ from segue.core.files import atomic_path, write_bytes, write_text
 from segue.core.progress import Progress, silent
 from segue.errors import SettingError
 from segue.plots.curves import loss_curve
+from segue.training.arithmetic import bfloat16_is_slow
 from segue.training.callbacks import (
     Checkpoints,
     Metrics,
@@ -179,6 +180,7 @@ class RunFolder:
                 "machine": f"{platform.system()} {platform.machine()}",
                 "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
                 "threads": torch.get_num_threads(),
+                "bfloat16_in_software": bfloat16_is_slow(),
                 "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
             }
         )

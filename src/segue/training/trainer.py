@@ -5,20 +5,24 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies import DDPStrategy, Strategy
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from typing_extensions import override
 
 from segue.core.config import StrictModel
 from segue.core.files import atomic_path
 from segue.errors import SettingError
+from segue.training.arithmetic import bfloat16_is_slow
 from segue.training.sharding import ShardedStrategy
+
+Precision = Literal["32", "bf16-mixed"]
+"""32-bit numbers throughout, or matrix products in bfloat16."""
 
 
 class TrainerSettings(StrictModel):
@@ -32,7 +36,12 @@ class TrainerSettings(StrictModel):
     devices: int = Field(default=1, gt=0, description="processes on this machine")
     nodes: int = Field(default=1, gt=0, description="machines")
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"
-    precision: Literal["32", "bf16-mixed"] = "32"
+    precision: Annotated[
+        Precision, BeforeValidator(lambda given: "32" if given == 32 else given)
+    ] = Field(
+        default="32",
+        description="of matrix products; a processor without bfloat16 takes 32 for bf16-mixed",
+    )
     threads: int | None = Field(
         default=None, gt=0, description="CPU threads of one process; None leaves PyTorch's choice"
     )
@@ -84,6 +93,13 @@ def accelerator(settings: TrainerSettings) -> Literal["cpu", "gpu"]:
     return settings.accelerator
 
 
+def precision(settings: TrainerSettings) -> Precision:
+    """Return what is computed with: the setting, or ``32`` where bfloat16 would be computed in software."""
+    if settings.precision == "bf16-mixed" and accelerator(settings) == "cpu" and bfloat16_is_slow():
+        return "32"
+    return settings.precision
+
+
 def _strategy(settings: TrainerSettings, *, takes_turns: bool) -> Strategy | str:
     """Choose the strategy; one process needs none. Networks that take turns leave gradients out."""
     processes = settings.devices * settings.nodes
@@ -132,7 +148,7 @@ def make_trainer(
         devices=settings.devices,
         num_nodes=settings.nodes,
         strategy=_strategy(settings, takes_turns=takes_turns),
-        precision=settings.precision,
+        precision=precision(settings),
         max_steps=settings.max_steps,
         accumulate_grad_batches=settings.accumulate,
         gradient_clip_val=None if takes_turns else settings.clip_norm,
