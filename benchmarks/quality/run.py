@@ -25,7 +25,7 @@ from segue.runtime.bundle import Bundle
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
 ALL = "all tasks"
-MODELS = ("midigpt-small", "midigpt-left-only", "midigpt-original")
+MODELS = ("midigpt-small", "midigpt-small-first", "midigpt-left-only", "midigpt-original")
 """Not baselines, in tables of infilling."""
 ASKED = {"generated": "by label", "generated-text": "by caption", "generated-free": "for nothing"}
 

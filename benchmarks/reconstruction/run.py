@@ -11,9 +11,11 @@ too.
 import argparse
 import datetime
 import functools
+import hashlib
 import json
 import os
 import platform
+import statistics
 import subprocess
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -74,10 +76,18 @@ def main() -> None:
 
 
 def clips_of(folder: Path, most: int) -> dict[str, Audio]:
-    """Return the middle of each recording by its path, of at most so many evenly chosen ones."""
+    """Return the middle of each recording by its path, of at most so many evenly chosen ones.
+
+    A file that stands there again under another name, or as a link, counts once.
+    """
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS)
-    found = {}
+    found: dict[str, Audio] = {}
+    seen: set[str] = set()
     for path in paths:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        if content in seen:
+            continue
+        seen.add(content)
         audio = read_audio(path, RATE_HZ)
         wanted = round((CLIP_SECONDS + 2 * MARGIN_SECONDS) * RATE_HZ)
         start = (audio.shape[1] - wanted) // 2
@@ -223,7 +233,8 @@ def write_readme() -> None:
     parts = []
     for name in dict.fromkeys(row["set"] for row in last.values()):
         of_set = [row for row in last.values() if row["set"] == name]
-        parts.append(f"### {name}, {of_set[-1]['n']} recordings\n\n{table(of_set)}")
+        usual = statistics.mode(row["n"] for row in of_set)
+        parts.append(f"### {name}, {usual} recordings\n\n{table(of_set, usual)}")
     deck = [row for row in last.values() if "log_spectral_of_spectrogram_db" in row]
     text = (FOLDER / "README.template.md").read_text(encoding="utf-8")
     spectrograms = ", ".join(
@@ -240,8 +251,8 @@ def write_readme() -> None:
     (FOLDER / "README.md").write_text(text, encoding="utf-8")
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Return one set's rows as a table."""
+def table(rows: list[dict[str, Any]], usual: int) -> str:
+    """Return one set's rows as a table; other numbers of clips than the usual are told."""
     assert tuple(HEADS)[: len(MEASURES)] == MEASURES
     lines = [
         "| codec | kbit/s | " + " | ".join(HEADS.values()) + " |",
@@ -250,7 +261,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         rate = "" if row["kbit_per_second"] is None else f"{row['kbit_per_second']:.1f}"
         cells = [cell(row[name]) for name in HEADS]
-        lines.append(f"| {row['codec']} | {rate} | " + " | ".join(cells) + " |")
+        told = "" if row["n"] == usual else f", {row['n']} clips"
+        lines.append(f"| {row['codec']}{told} | {rate} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

@@ -22,7 +22,7 @@ def test_recipe_is_complete_and_named_after_its_file(name: str):
 
 @pytest.mark.parametrize(
     ("name", "millions"),
-    [("midigpt-small", 3.3), ("midigpt-finetune", 3.3), ("midigpt-medium", 25.5)],
+    [("midigpt-small", 4.9), ("midigpt-finetune", 4.9), ("midigpt-medium", 25.5)],
 )
 def test_summary_states_the_size(name: str, millions: float):
     recipe = load_recipe(name)

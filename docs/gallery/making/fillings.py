@@ -70,8 +70,9 @@ class Work:
         """Put a piece on the grid."""
         resolved = piece.resolve(region)
         bars = ModelBars.of(vocabulary, piece.bars, piece.ticks_per_quarter)
-        grid = grid_of(vocabulary, piece, bars)
-        removed = notes_inside(piece, resolved)[grid.notes["source"]]
+        inside = notes_inside(piece, resolved)
+        grid = grid_of(vocabulary, piece, bars, inside)
+        removed = inside[grid.notes["source"]]
         found = tracks_by_program(piece, resolved)
         return cls(piece, resolved, vocabulary, bars, grid, removed, found)
 

@@ -57,7 +57,7 @@ def test_what_is_offered(client: httpx.Client) -> None:
     assert set(midi) == {"midigpt-small", "my-model"}
     assert midi["midigpt-small"]["default"]
     assert midi["midigpt-small"]["summary"].startswith("Fills holes in MIDI")
-    assert midi["midigpt-small"]["defaults"] == {"temperature": 0.9, "top_p": 0.95, "top_k": None}
+    assert midi["midigpt-small"]["defaults"] == {"temperature": 1.0, "top_p": 0.98, "top_k": None}
     assert not midi["my-model"]["default"]
     shown = audio["ldmg-small"]
     assert (shown["rate_hz"], shown["channels"], shown["text"]) == (16_000, 1, True)

@@ -201,7 +201,7 @@ def test_notes_are_told_while_they_are_written(
 def test_the_settings_are_complete(filled: dict[str, Any]) -> None:
     settings = filled["settings"]
     assert settings["model"] == "midigpt-small"
-    assert (settings["seed"], settings["candidates"], settings["temperature"]) == (1, 2, 0.9)
+    assert (settings["seed"], settings["candidates"], settings["temperature"]) == (1, 2, 1.0)
 
 
 @pytest.mark.parametrize("before", [False, True])
