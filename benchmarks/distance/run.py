@@ -2,6 +2,7 @@
 
 segue audio evaluate BUNDLE --data PREPARED -o FOLDER --clips-of original=CLIPS
 python benchmarks/distance/run.py FOLDER      # keep its numbers and pictures, write README.md
+python benchmarks/distance/run.py FOLDER --held-out   # the same, of music that no training saw
 python benchmarks/distance/run.py             # only write README.md
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
+HELD_OUT = HERE / "held-out.jsonl"
 PICTURE = "kernel-distance-musicnn-msd-penultimate.png"
 MEASURES = {
     "stft": "STFT",
@@ -25,8 +27,8 @@ MEASURES = {
 }
 
 
-def keep(folder: Path, note: str) -> None:
-    """Keep the numbers of an evaluation."""
+def keep(folder: Path, note: str, results: Path) -> None:
+    """Keep the numbers of an evaluation in a file of rows."""
     numbers = json.loads((folder / "metrics.json").read_text("utf-8"))
     command = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=True)
@@ -37,9 +39,10 @@ def keep(folder: Path, note: str) -> None:
         "note": note,
         **numbers,
     }
-    with RESULTS.open("a", encoding="utf-8") as stream:
+    with results.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(row) + "\n")
-    shutil.copyfile(folder / "pictures" / PICTURE, HERE / PICTURE)
+    if results == RESULTS:
+        shutil.copyfile(folder / "pictures" / PICTURE, HERE / PICTURE)
 
 
 def shown(value: dict[str, Any] | None, digits: int = 1, scale: float = 1.0) -> str:
@@ -166,6 +169,22 @@ def other_lines(row: dict[str, Any]) -> list[str]:
     return lines
 
 
+def held_out_lines() -> list[str]:
+    """What was measured on music that no training saw."""
+    row = [json.loads(line) for line in HELD_OUT.read_text("utf-8").splitlines()][-1]
+    lines = [
+        "## On music that no training saw",
+        "",
+        f"{row['date']}, {row['model']}. {row['note']}",
+        "",
+    ]
+    for found in row["distances"].values():
+        lines += distance_lines(row, found)
+    silent = [row["health"][name]["silent_rate"]["mean"] for name in row["health"]]
+    lines += [f"Silent clips, of all collections: {100 * max(silent):.0f} % at most.", ""]
+    return lines
+
+
 def write_readme() -> None:
     """Write README.md from the last row."""
     row = [json.loads(line) for line in RESULTS.read_text("utf-8").splitlines()][-1]
@@ -191,6 +210,7 @@ def write_readme() -> None:
         lines += [f"With as many of all as there are of {name}:", "", *distance_lines(row, found)]
     lines += [f"![Kernel distances]({PICTURE})", "", *other_lines(row)]
     lines += [*(f"Left out: {reason}." for reason in row["left_out"]), ""]
+    lines += held_out_lines()
     lines += [
         "Repeat with `segue audio evaluate BUNDLE --data PREPARED -o FOLDER` and `python benchmarks/distance/run.py FOLDER`.",
     ]
@@ -202,9 +222,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--note", default="", help="what a reader must know of this row")
+    parser.add_argument("--held-out", action="store_true", help="music that no training saw")
     options = parser.parse_args()
     if options.folder is not None:
-        keep(options.folder, options.note)
+        keep(options.folder, options.note, HELD_OUT if options.held_out else RESULTS)
     write_readme()
 
 
