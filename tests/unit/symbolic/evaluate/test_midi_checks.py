@@ -24,7 +24,7 @@ TINY = [
     "trainer.accelerator=cpu", "trainer.threads=1", "trainer.precision='32'",
     "trainer.max_steps=60", "trainer.row_every=4", "trainer.validate_every=12",
     "trainer.validation_batches=1", "windows.tokens_per_batch=1024", "windows.lengths={256: 1.0}",
-    "optim.learning_rate=1e-2", "optim.warmup_steps=3",
+    "optim.learning_rate=1e-2", "optim.warmup_steps=3", "optim.method=adamw", "trainer.ema_decay=null",
 ]  # fmt: skip
 
 
